@@ -1,0 +1,123 @@
+"""Build the TensorRT engine of this folder's model.onnx on the device that will run it.
+
+    python3 build.py                 build, or reuse the engine that this device built before
+    python3 build.py --parse-only    only ask whether this TensorRT reads the model
+
+What to build stands in build.json beside this file. One line of JSON goes to stdout, words for people to stderr.
+Exit codes: 0 fine, 2 the folder or the machine is not as needed, 3 TensorRT refuses the model.
+It runs on Python 3.8 (JetPack 5, TensorRT 8.5) and later, and needs TensorRT's Python package, which needs numpy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from build_cache import engine_key, engine_path, find_engine, keep_engine, replace, sha256
+from build_engine import Problem, build, check_counts, inspect, layer_types, make_log, parse
+
+
+def say(text):
+    """A line for people."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def read_recipe(folder):
+    """build.json and the model's bytes, refused if the model is another one."""
+    try:
+        recipe = json.loads((folder / "build.json").read_text(encoding="utf-8"))
+        model = (folder / recipe["model"]).read_bytes()
+    except (OSError, ValueError, KeyError) as error:
+        raise Problem("{}: no usable build.json with its model: {}".format(folder, error), 2) from error
+    if recipe["schema_version"] != 1:
+        raise Problem("build.json has schema {}, this script reads 1".format(recipe["schema_version"]), 2)
+    if sha256(model) != recipe["model_sha256"]:
+        raise Problem("{} was altered (its sha256 differs): copy the artifact again".format(recipe["model"]), 2)
+    return recipe, model
+
+
+def load_tensorrt():
+    """TensorRT's Python package."""
+    try:
+        import tensorrt
+    except (ImportError, OSError) as error:
+        raise Problem("TensorRT's Python package does not load: {}".format(error), 2) from error
+    return tensorrt
+
+
+def loaded(trt, path, key, log):
+    """What the engine's layers became; None where this device does not load it."""
+    if key["compute_capability"] is None:
+        return {"loaded": False}
+    information = inspect(trt, path.read_bytes(), log)
+    if information is None:
+        return None
+    replace(path.with_suffix(".layers"), information.encode())
+    return {"loaded": True, "layers_by_type": layer_types(information)}
+
+
+def reuse(trt, cache, key, log):
+    """The result for an engine in the cache or None, and why each of the others is refused."""
+    own, refused = find_engine(cache, key)
+    facts = None if own is None else loaded(trt, own, key, log)
+    if own is not None and facts is None:
+        refused[own.name] = "this device does not load it: {}".format("; ".join(log.messages[-3:]))
+    for name, reason in refused.items():
+        say("{} is not used: {}".format(name, reason))
+    return (None if facts is None else dict(facts, status="reused", engine=str(own))), refused
+
+
+def build_now(trt, parsed, flags, path, *, key, log):
+    """The result of building."""
+    say("building for {}; this takes minutes".format(key["compute_capability"] or "no GPU that can be seen"))
+    start = time.monotonic()
+    keep_engine(path, build(trt, parsed, flags, log), key)
+    seconds = round(time.monotonic() - start, 1)
+    facts = loaded(trt, path, key, log)
+    if facts is None:
+        raise Problem("this device does not load what it built: {}".format("; ".join(log.messages[-3:])), 3)
+    return dict(facts, status="built", engine=str(path), seconds=seconds)
+
+
+def run(folder, cache, parse_only, force):
+    """The whole way; what the JSON line says."""
+    recipe, model = read_recipe(folder)
+    trt = load_tensorrt()
+    log = make_log(trt)
+    key = engine_key(trt, recipe)
+    result = {"status": "parsed", "key": key, "precision": recipe["flags"]["precision"]}
+    if not (parse_only or force):
+        found, result["refused"] = reuse(trt, cache, key, log)
+        if found is not None:
+            return dict(result, **found)
+    parsed = parse(trt, model, log)
+    result.update(check_counts(trt, parsed.network, recipe), layers=parsed.network.num_layers)
+    if not parse_only:
+        result.update(build_now(trt, parsed, recipe["flags"], engine_path(cache, key), key=key, log=log))
+    return dict(result, warnings=log.messages)
+
+
+def main():
+    """The command line."""
+    here = Path(__file__).resolve().parent
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=here, help="folder with build.json and the model")
+    parser.add_argument("--cache", type=Path, help="where engines are kept (default: engines in the folder)")
+    parser.add_argument("--parse-only", action="store_true", help="build nothing")
+    parser.add_argument("--force", action="store_true", help="build even if an engine is there")
+    options = parser.parse_args()
+    cache = options.cache or options.folder / "engines"
+    try:
+        result, code = run(options.folder, cache, options.parse_only, options.force), 0
+    except Problem as problem:
+        result, code = {"status": "failed", "reason": str(problem)}, problem.code
+        say(str(problem))
+    print(json.dumps(result, sort_keys=True))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

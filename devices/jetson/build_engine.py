@@ -1,0 +1,194 @@
+"""What TensorRT does for build.py: parse a model, hold its types, build an engine, read back what it became.
+
+    python build_engine.py LIBRARY MODEL FLAGS ENGINE
+
+is how the export builds ahead of time: LIBRARY is the module to import, FLAGS is JSON. It runs in a process of its own
+because TensorRT for RTX 1.7 writes an engine's outputs in the order of their addresses: in a fresh process they ascend
+and the file is the same each time, in a process that has done other work it is not.
+Python 3.8 and TensorRT 8.5 (JetPack 5) and later.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections import Counter, namedtuple
+from pathlib import Path
+
+Parsed = namedtuple("Parsed", ("builder", "network", "parser"))  # the parser owns the weights until the build is done
+
+
+class Problem(Exception):  # noqa: N818 (an outcome to report, not a programming error)
+    """Something that ends the build, with the exit code it asks for."""
+
+    def __init__(self, message, code):
+        super().__init__(message)
+        self.code = code
+
+
+def make_log(trt):
+    """A logger that keeps warnings and errors and prints nothing."""
+
+    class Log(trt.ILogger):
+        def __init__(self):
+            trt.ILogger.__init__(self)
+            self.messages = []
+
+        def log(self, severity, msg):
+            if int(severity) <= int(trt.ILogger.Severity.WARNING) and msg not in self.messages:
+                self.messages.append(msg)
+
+    return Log()
+
+
+def strongly_typed(trt):
+    """Whether the network keeps the types of the ONNX file (TensorRT 9 and later)."""
+    return hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
+
+
+def parse(trt, model, log):
+    """An accepted model."""
+    builder = trt.Builder(log)
+    kinds = trt.NetworkDefinitionCreationFlag
+    flag = kinds.STRONGLY_TYPED if strongly_typed(trt) else kinds.EXPLICIT_BATCH
+    network = builder.create_network(1 << int(flag))
+    parser = trt.OnnxParser(network, log)
+    if not parser.parse(model):
+        errors = [parser.get_error(index).desc() for index in range(parser.num_errors)] or log.messages
+        raise Problem("TensorRT {} refuses the model: {}".format(trt.__version__, "; ".join(errors)), 3)
+    return Parsed(builder, network, parser)
+
+
+def layers_of(network):
+    """Every layer, in running order."""
+    return [network.get_layer(index) for index in range(network.num_layers)]
+
+
+def check_counts(trt, network, recipe):
+    """How many quantizing layers the parser made; all of them must be there."""
+    kinds = Counter(layer.type for layer in layers_of(network))
+    found = {
+        "quantize": (kinds[trt.LayerType.QUANTIZE], recipe["quantize_nodes"]),
+        "dequantize": (kinds[trt.LayerType.DEQUANTIZE], recipe["dequantize_nodes"]),
+    }
+    for name, (count, expected) in found.items():
+        if count != expected:
+            raise Problem("the parser made {} of {} {} layers".format(count, expected, name), 3)
+    return {name: count for name, (count, _) in found.items()}
+
+
+def planned_types(trt, network):
+    """(layer, type) of every layer that gives float32 or float16: what the model's own casts and constants say.
+
+    TensorRT 8 chooses types by itself unless each layer is told.
+    """
+    floats = (trt.float32, trt.float16)
+    own = [getattr(trt.LayerType, name) for name in ("CONSTANT", "IDENTITY", "CAST") if hasattr(trt.LayerType, name)]
+    types = {network.get_input(index).name: network.get_input(index).dtype for index in range(network.num_inputs)}
+    planned = []
+    for layer in layers_of(network):
+        outputs = [layer.get_output(index) for index in range(layer.num_outputs)]
+        given = [layer.get_input(index) for index in range(layer.num_inputs)]
+        read = [types[tensor.name] for tensor in given if tensor is not None and types.get(tensor.name) in floats]
+        for tensor in outputs:
+            if layer.type in own or tensor.dtype not in floats or not read:
+                types[tensor.name] = tensor.dtype
+            else:
+                types[tensor.name] = trt.float32 if trt.float32 in read else trt.float16
+        if types[outputs[0].name] in floats:
+            planned.append((layer, types[outputs[0].name]))
+    return planned
+
+
+def fix_types(trt, network, config, precision):
+    """On TensorRT 8: allow the precision and hold every layer to the type that the model gives it."""
+    if precision == "float32":
+        return
+    config.set_flag(trt.BuilderFlag.INT8 if precision == "int8" else trt.BuilderFlag.FP16)
+    config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
+    if precision == "int8":
+        return  # Q/DQ nodes place the integers
+    for layer, kind in planned_types(trt, network):
+        if layer.type != trt.LayerType.CONSTANT:
+            layer.precision = kind
+            layer.set_output_type(0, kind)
+
+
+def configure(trt, parsed, flags):
+    """The builder's settings."""
+    config = parsed.builder.create_builder_config()
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, flags["workspace_mib"] << 20)
+    if hasattr(config, "builder_optimization_level"):  # TensorRT 8.6 and later
+        config.builder_optimization_level = flags["optimization_level"]
+    if not flags["tf32"]:
+        config.clear_flag(trt.BuilderFlag.TF32)
+    if flags["detailed"]:
+        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    if not strongly_typed(trt):
+        fix_types(trt, parsed.network, config, flags["precision"])
+    if flags["profiles"]:
+        profile = parsed.builder.create_optimization_profile()
+        for name, shapes in flags["profiles"].items():
+            profile.set_shape(name, shapes["minimum"], shapes["optimum"], shapes["maximum"])
+        if config.add_optimization_profile(profile) < 0:
+            raise Problem("TensorRT refuses the profile of sizes", 3)
+    if flags["compute_capabilities"]:  # TensorRT for RTX builds for GPUs that are not here
+        serve(trt, config, flags["compute_capabilities"])
+    return config
+
+
+def serve(trt, config, capabilities):
+    """Build for these compute capabilities, as in "8.6"."""
+    config.num_compute_capabilities = len(capabilities)
+    for index, text in enumerate(capabilities):
+        if not config.set_compute_capability(getattr(trt.ComputeCapability, "SM" + text.replace(".", "")), index):
+            raise Problem("TensorRT does not build for compute capability {}".format(text), 3)
+
+
+def build(trt, parsed, flags, log):
+    """The engine's bytes."""
+    before = len(log.messages)
+    engine = parsed.builder.build_serialized_network(parsed.network, configure(trt, parsed, flags))
+    if engine is None:
+        reason = "; ".join(log.messages[before:]) or "no reason given"
+        hint = ": raise workspace_mib above {}".format(flags["workspace_mib"]) if "OutOfMemory" in reason else ""
+        raise Problem("TensorRT builds no engine ({}){}".format(reason, hint), 3)
+    return bytes(engine)
+
+
+def layer_types(information):
+    """How many layers give int8, float16 and float32, in the engine inspector's JSON of an engine."""
+    names = {"int8": ("int8",), "float16": ("half", "fp16"), "float32": ("float", "fp32")}
+    counts = Counter()
+    for layer in json.loads(information).get("Layers", []):
+        outputs = layer.get("Outputs", []) if isinstance(layer, dict) else []
+        text = " ".join(str(output.get("Format/Datatype", output.get("Datatype", ""))) for output in outputs).lower()
+        found = [kind for kind, words in names.items() if any(word in text for word in words)]
+        counts[found[0] if found else "other"] += 1
+    return dict(counts)
+
+
+def inspect(trt, engine, log):
+    """The engine inspector's JSON of an engine, or None where this device does not load it."""
+    loaded = trt.Runtime(log).deserialize_cuda_engine(engine)
+    if loaded is None:
+        return None
+    return loaded.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
+
+
+def main(library, model, flags, engine):
+    """Build one engine; the reason of a refusal goes to stderr."""
+    trt = importlib.import_module(library)
+    log = make_log(trt)
+    try:
+        parsed = parse(trt, Path(model).read_bytes(), log)
+        Path(engine).write_bytes(build(trt, parsed, json.loads(flags), log))
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        return problem.code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,88 @@
+"""MoCE-IR where cameras are: fewer experts, fewer bits, and the proof of what each step cost.
+
+Every stage is one function named like its command; names load on first use, so that importing stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from moceir_edge.benchmarking.bench import bench
+    from moceir_edge.benchmarking.request import BenchRequest
+    from moceir_edge.compress.prune import apply_pruning, plan_pruning
+    from moceir_edge.demonstration import demo
+    from moceir_edge.evaluating import evaluate
+    from moceir_edge.health import doctor
+    from moceir_edge.inspecting import inspect
+    from moceir_edge.network.checkpoint import LoadedModel, load, save
+    from moceir_edge.network.network import Restored
+    from moceir_edge.recipe.read import read_recipe
+    from moceir_edge.reporting.build import report
+    from moceir_edge.restoring import restore
+    from moceir_edge.stages import PipelineRequest, pipeline
+    from moceir_edge.standalone import convert, export, observe, slim, verify
+    from moceir_edge.terms import Task
+
+__all__ = [
+    "BenchRequest",
+    "LoadedModel",
+    "PipelineRequest",
+    "Restored",
+    "Task",
+    "apply_pruning",
+    "bench",
+    "convert",
+    "demo",
+    "doctor",
+    "evaluate",
+    "export",
+    "inspect",
+    "load",
+    "observe",
+    "pipeline",
+    "plan_pruning",
+    "read_recipe",
+    "report",
+    "restore",
+    "save",
+    "slim",
+    "verify",
+]
+
+_HOMES = {
+    "BenchRequest": "benchmarking.request",
+    "LoadedModel": "network.checkpoint",
+    "PipelineRequest": "stages",
+    "Restored": "network.network",
+    "Task": "terms",
+    "apply_pruning": "compress.prune",
+    "bench": "benchmarking.bench",
+    "convert": "standalone",
+    "demo": "demonstration",
+    "doctor": "health",
+    "evaluate": "evaluating",
+    "export": "standalone",
+    "inspect": "inspecting",
+    "load": "network.checkpoint",
+    "observe": "standalone",
+    "pipeline": "stages",
+    "plan_pruning": "compress.prune",
+    "read_recipe": "recipe.read",
+    "report": "reporting.build",
+    "restore": "restoring",
+    "save": "network.checkpoint",
+    "slim": "standalone",
+    "verify": "standalone",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'moceir_edge' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"moceir_edge.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,382 @@
+"""The commands; each has an example in its help. Options of every command are taken before (see `entry`)."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from moceir_edge.cli.console import INTERRUPTED, Console, Shielded
+from moceir_edge.errors import GateError, InputError
+from moceir_edge.terms import TASK_NAMES, GateMode, Task, tasks_from_names
+
+_CONSOLE: ContextVar[Console] = ContextVar("console")
+EVERYWHERE = "With every command: --json (one object on stdout), -v, -q, --log FILE."
+
+app = typer.Typer(
+    name="moceir-edge",
+    help="Cut MoCE-IR down to the tasks a device meets, quantize it, and prove what each step cost.",
+    epilog=EVERYWHERE,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A checkpoint: .ckpt, .pt, .pth or .safetensors.")]
+ModelOrArtifact = Annotated[Path, typer.Argument(metavar="MODEL|ARTIFACT", help="A checkpoint or an artifact folder.")]
+ArtifactFolder = Annotated[Path, typer.Argument(metavar="ARTIFACT", help="A folder that export wrote.")]
+Data = Annotated[Path, typer.Option(help="A DATA folder, one of its sets, or a manifest.")]
+Calibration = Annotated[Path | None, typer.Option(help="Pictures that choose; without it DATA is split by hash.")]
+Tasks = Annotated[list[str] | None, typer.Option("--task", help=f"One of {', '.join(TASK_NAMES)}; may be repeated.")]
+Out = Annotated[Path, typer.Option(help="Where the result goes.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+Coverage = Annotated[float, typer.Option(help="Share of pictures whose first choice stays, in (0, 1].")]
+MaxExperts = Annotated[int | None, typer.Option(help="Most experts a layer keeps.")]
+Gate = Annotated[GateMode, typer.Option(help="exact: the router's score; folded: its mean, in the weights.")]
+Guard = Annotated[bool, typer.Option("--guard/--no-guard", help="Keep the routers, to tell foreign pictures.")]
+
+Threads = Annotated[int | None, typer.Option(metavar="N", help="Threads that compute; without it the runtime decides.")]
+
+
+def application(arguments: list[str], console: Console) -> int:
+    """Parse and run; returns the exit code of what ran."""
+    _CONSOLE.set(console)
+    code = app(arguments, prog_name="moceir-edge", standalone_mode=False)
+    if code == INTERRUPTED:  # typer has caught it, without a word
+        raise KeyboardInterrupt
+    return code if isinstance(code, int) else 0
+
+
+def _console() -> Console:
+    return _CONSOLE.get()
+
+
+def _tasks(names: list[str] | None) -> tuple[Task, ...]:
+    return tasks_from_names(names or ())
+
+
+def _example(text: str) -> dict[str, Any]:
+    return {"epilog": f"Example: moceir-edge {text}  |  {EVERYWHERE}"}
+
+
+@app.command(**_example("demo --out run/demo"))
+def demo(out: Out, force: Force = False) -> int:
+    """The bundled model and pictures through every stage, for every target that works here."""
+    console = _console()
+    with Shielded():
+        from moceir_edge.cli.texts import pipeline_text
+        from moceir_edge.demonstration import demo as run_demo
+
+        result = run_demo(out, force=force, progress=console.progress, say=console.say)
+    console.result(result.model_dump(mode="json"), pipeline_text(result))
+    return GateError.exit_code if result.failed else 0
+
+
+@app.command(**_example("inspect last.ckpt"))
+def inspect(path: ModelOrArtifact) -> None:
+    """Architecture, parameters, MACs and sha256 of a model or an artifact."""
+    console = _console()
+    with Shielded():
+        from moceir_edge.cli.texts import inspection_text
+        from moceir_edge.inspecting import inspect as run_inspect
+
+        result = run_inspect(path)
+    console.result(result.model_dump(mode="json"), inspection_text(result))
+
+
+@app.command(**_example("convert last.ckpt model.safetensors"))
+def convert(path: Model, out: Annotated[Path, typer.Argument(metavar="OUT")], force: Force = False) -> None:
+    """Rewrite a model: .safetensors is ours, .ckpt and .pt have the published key names."""
+    console = _console()
+    with Shielded():
+        from moceir_edge.standalone import convert as run_convert
+
+        result = run_convert(path, out, force=force)
+    console.result(result.model_dump(mode="json"), f"wrote {result.path} (model sha256 {result.sha256[:12]})")
+
+
+@app.command(**_example("observe last.ckpt --data pictures --out routing.json"))
+def observe(
+    path: Model,
+    data: Data,
+    out: Out,
+    calibration: Calibration = None,
+    task: Tasks = None,
+    relevance: Annotated[
+        bool, typer.Option("--relevance/--no-relevance", help="Measure what experts are worth, and routing noise.")
+    ] = True,
+    force: Force = False,
+) -> None:
+    """Which experts each degradation uses, how surely, and whether it needs them."""
+    console = _console()
+    with Shielded():
+        from moceir_edge.cli.texts import routing_text
+        from moceir_edge.standalone import observe as run_observe
+
+        result = run_observe(
+            path,
+            data,
+            out,
+            calibration=calibration,
+            tasks=_tasks(task),
+            relevance=relevance,
+            force=force,
+            progress=console.progress,
+        )
+    console.result({"path": str(out), **result.model_dump(mode="json")}, routing_text(result, out))
+
+
+@app.command(**_example("slim last.ckpt --routing routing.json --task derain --out slim.safetensors"))
+def slim(
+    path: Model,
+    routing: Annotated[Path, typer.Option(help="What observe wrote.")],
+    out: Out,
+    task: Tasks = None,
+    coverage: Coverage = 0.99,
+    max_experts: MaxExperts = None,
+    gate: Gate = GateMode.EXACT,
+    guard: Guard = True,
+    none: Annotated[bool, typer.Option("--none/--no-none", help="Allow layers without any expert.")] = True,
+    force: Force = False,
+) -> None:
+    """Remove the experts that the tasks do not use, or do not need."""
+    console = _console()
+    with Shielded():
+        from moceir_edge.cli.texts import slim_text
+        from moceir_edge.standalone import slim as run_slim
+
+        result = run_slim(
+            path,
+            routing,
+            out,
+            tasks=_tasks(task),
+            coverage=coverage,
+            max_experts=max_experts,
+            gate=gate,
+            guard=guard,
+            allow_none=none,
+            force=force,
+        )
+    console.result(result.model_dump(mode="json"), slim_text(result))
+
+
+@app.command(**_example("export slim.safetensors --recipe desktop --data pictures --out artifact"))
+def export(
+    path: Model,
+    recipe: Annotated[str, typer.Option(help="A recipe file, or the name of a bundled one.")],
+    data: Data,
+    out: Out,
+    calibration: Calibration = None,
+    task: Tasks = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="Place int8 as in this precision.json of an artifact; nothing is searched.")
+    ] = None,
+    force: Force = False,
+) -> int:
+    """Write a model for a target and judge it against the model; a failed artifact is called OUT.failed."""
+    console = _console()
+    with Shielded():
+        from moceir_edge.cli.texts import verification_text
+        from moceir_edge.stages import named_recipes
+        from moceir_edge.standalone import export as run_export
+
+        (read,) = named_recipes([recipe]).values()
+        outcome, verification = run_export(
+            path,
+            read,
+            data,
+            out,
+            calibration=calibration,
+            tasks=_tasks(task),
+            plan=plan,
+            force=force,
+            progress=console.progress,
+            say=console.say,
+        )
+    value = {**outcome.model_dump(mode="json"), "verification": verification.model_dump(mode="json")}
+    console.result(value, f"wrote {outcome.folder}\n{verification_text(verification)}")
+    return 0 if outcome.passed else GateError.exit_code
+
+
+@app.command(**_example("verify artifact --reference last.ckpt --data pictures"))
+def verify(
+    path: ArtifactFolder,
+    reference: Annotated[Path, typer.Option(help="The MODEL it was made from.")],
+    data: Data,
+    task: Tasks = None,
+    threads: Threads = None,
+) -> int:
+    """Compare an artifact with its reference on every picture of DATA."""
+    console = _console()
+    with Shielded():
+        from moceir_edge.cli.texts import verification_text
+        from moceir_edge.standalone import verify as run_verify
+
+        result = run_verify(path, reference, data, tasks=_tasks(task), threads=threads, progress=console.progress)
+    console.result(result.model_dump(mode="json"), verification_text(result))
+    return GateError.exit_code if result.failed else 0
+
+
+@app.command(**_example("evaluate last.ckpt --data pictures"))
+def evaluate(path: ModelOrArtifact, data: Data, task: Tasks = None, threads: Threads = None) -> None:
+    """PSNR and SSIM of a model or an artifact, for each task and set."""
+    console = _console()
+    with Shielded():
+        from moceir_edge.cli.texts import evaluation_text
+        from moceir_edge.evaluating import evaluate as run_evaluate
+
+        result = run_evaluate(path, data, tasks=_tasks(task), threads=threads, progress=console.progress)
+    console.result(result.model_dump(mode="json"), evaluation_text(result))
+
+
+@app.command(**_example("restore artifact photos --out restored"))
+def restore(
+    path: ModelOrArtifact,
+    pictures: Annotated[list[Path], typer.Argument(metavar="IMAGE|FOLDER...")],
+    out: Out,
+    task: Annotated[str | None, typer.Option(help="Refuse a model that was not made for this task.")] = None,
+    tile: Annotated[str, typer.Option(help="auto, or the side of the tiles in pixels.")] = "auto",
+    memory: Annotated[
+        float | None,
+        typer.Option(metavar="MIB", help="Memory that automatic tiles stay below; without it half of what is free."),
+    ] = None,
+    threads: Threads = None,
+    strength: Annotated[float, typer.Option(help="0 keeps the picture, 1 restores it.")] = 1.0,
+    force: Force = False,
+) -> None:
+    """Restore pictures of any size, and folders of them."""
+    console = _console()
+    with Shielded():
+        from moceir_edge.restoring import restore as run_restore
+
+        wanted = _tasks([task] if task else None)
+        result = run_restore(
+            path,
+            pictures,
+            out,
+            task=wanted[0] if wanted else None,
+            tile=_tile(tile),
+            memory_mib=memory,
+            threads=threads,
+            strength=strength,
+            force=force,
+            progress=console.progress,
+            say=console.say,
+        )
+    lines = [f"{source} -> {place}" for source, place in result.written.items()]
+    console.result(result.model_dump(mode="json"), "\n".join(lines) or "nothing was restored")
+
+
+def _tile(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal():
+        raise InputError(f"tile '{text}' is no size", "give auto, or a number of pixels")
+    return int(text)
+
+
+@app.command(**_example("pipeline --checkpoint last.ckpt --task derain --recipe desktop --data pictures --out run"))
+def pipeline(
+    checkpoint: Annotated[Path, typer.Option(help="The full MODEL.")],
+    recipe: Annotated[list[str], typer.Option(help="A recipe file or name; may be repeated.")],
+    data: Data,
+    out: Out,
+    task: Tasks = None,
+    calibration: Calibration = None,
+    coverage: Coverage = 0.99,
+    max_experts: MaxExperts = None,
+    gate: Gate = GateMode.EXACT,
+    guard: Guard = True,
+    force: Force = False,
+) -> int:
+    """From a checkpoint to verified artifacts and a report; a killed run continues where it stopped."""
+    console = _console()
+    with Shielded():
+        from moceir_edge.cli.texts import pipeline_text
+        from moceir_edge.stages import PipelineRequest, named_recipes
+        from moceir_edge.stages import pipeline as run_pipeline
+
+        tasks = _tasks(task)
+        if not tasks:
+            raise InputError("no task", "name one or more with --task")
+        request = PipelineRequest(
+            checkpoint,
+            tasks,
+            named_recipes(recipe),
+            data,
+            out,
+            calibration=calibration,
+            coverage=coverage,
+            max_experts=max_experts,
+            gate=gate,
+            guard=guard,
+        )
+        result = run_pipeline(request, force=force, progress=console.progress, say=console.say)
+    console.result(result.model_dump(mode="json"), pipeline_text(result))
+    return GateError.exit_code if result.failed else 0
+
+
+@app.command(**_example("bench golden:S --variant eager --variant straightforward --variant lowered"))
+def bench(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A checkpoint, or golden:S, golden:base, golden:tiny.")],
+    size: Annotated[int, typer.Option(help="Side of the picture, a multiple of 8.")] = 256,
+    experts: Annotated[
+        str | None, typer.Option(help="Kept expert, 0 without this: one index, or one for each level: 0,1,2.")
+    ] = None,
+    routing: Annotated[Path | None, typer.Option(help="What observe wrote: keep what --task uses most.")] = None,
+    task: Tasks = None,
+    data: Annotated[Path | None, typer.Option(help="DATA to calibrate with and to measure PSNR on.")] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option(help="What to measure, all without this; may be repeated.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="How often each variant runs.")] = 15,
+    threads: Annotated[int, typer.Option(help="Threads of every library.")] = 2,
+    out: Annotated[Path | None, typer.Option(help="Folder for bench.json, bench.txt and latency.svg.")] = None,
+    force: Force = False,
+) -> None:
+    """Time variants of one model side by side, with memory, operators, roofline and dB."""
+    console = _console()
+    with Shielded():
+        from moceir_edge.benchmarking.bench import bench as run_bench
+        from moceir_edge.benchmarking.request import BenchRequest
+        from moceir_edge.benchmarking.table import bench_text
+
+        request = BenchRequest(
+            model,
+            side=size,
+            experts=experts,
+            routing=routing,
+            tasks=_tasks(task),
+            data=data,
+            variants=tuple(variant or ()),
+            rounds=rounds,
+            threads=threads,
+            out=out,
+        )
+        result = run_bench(request, force=force, progress=console.progress, say=console.say)
+    console.result(result.model_dump(mode="json"), bench_text(result))
+
+
+@app.command(**_example("report run"))
+def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that pipeline wrote.")]) -> None:
+    """Write RUN/report.html again."""
+    console = _console()
+    with Shielded():
+        from moceir_edge.reporting.build import report as run_report
+
+        path = run_report(run)
+    console.result({"report": str(path)}, f"wrote {path}")
+
+
+@app.command(**_example("doctor"))
+def doctor() -> None:
+    """What is installed, which targets work here, and what to install for the others."""
+    console = _console()
+    with Shielded():
+        from moceir_edge.cli.texts import health_text
+        from moceir_edge.health import doctor as run_doctor
+
+        result = run_doctor()
+    console.result(result.model_dump(mode="json"), health_text(result))

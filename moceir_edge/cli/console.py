@@ -1,0 +1,98 @@
+"""What people see: one result on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from moceir_edge.terms import Item
+
+SECONDS_BETWEEN_LINES = 10.0
+
+INTERRUPTED = 130
+"""What shells give a program that Ctrl-C has ended."""
+
+
+@dataclass
+class Console:
+    """How to talk: as JSON, loud or quiet, and into which log file."""
+
+    as_json: bool = False
+    verbose: bool = False
+    quiet: bool = False
+    log: Path | None = None
+    _started: float = field(default_factory=time.monotonic)
+
+    def say(self, text: str) -> None:
+        """A line for people, on stderr and in the log."""
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)  # noqa: T201
+        self.write_log(text)
+
+    def log_into(self, path: Path) -> None:
+        """Write what is said into a file, too; OutputError if that is not possible."""
+        from moceir_edge.records import require_writable, writing
+
+        require_writable(path)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("a").close()
+        self.log = path
+
+    def write_log(self, text: str) -> None:
+        """A line in the log file, if there is one; work does not end because its log cannot be written."""
+        if self.log is None:
+            return
+        try:
+            with self.log.open("a", encoding="utf-8") as stream:
+                stream.write(f"{time.monotonic() - self._started:8.1f} s  {text}\n")
+        except OSError as error:
+            log, self.log = self.log, None
+            self.say(f"{log}: the log ends here: {error.strerror}")
+
+    def result(self, value: dict[str, Any], text: str) -> None:
+        """The one result: the JSON object on stdout, or its text."""
+        print(json.dumps(value, indent=1) if self.as_json else text, flush=True)  # noqa: T201
+        self.write_log(text)
+
+    def progress(self, items: Sequence[Item], label: str, /) -> Iterator[Item]:
+        """A bar on a terminal, plain lines elsewhere, nothing when quiet."""
+        if self.quiet:
+            yield from items
+        elif sys.stderr.isatty():
+            yield from _bar(items, label)
+        else:
+            yield from self._lines(items, label)
+
+    def _lines(self, items: Sequence[Item], label: str) -> Iterator[Item]:
+        said = time.monotonic()
+        for number, item in enumerate(items, start=1):
+            yield item
+            if number == len(items) or time.monotonic() - said > SECONDS_BETWEEN_LINES:
+                said = time.monotonic()
+                self.say(f"{label}: {number} of {len(items)}")
+
+
+def _bar(items: Sequence[Item], label: str) -> Iterator[Item]:
+    from rich.console import Console as RichConsole
+    from rich.progress import track
+
+    yield from track(items, description=label, console=RichConsole(stderr=True), transient=True)
+
+
+class Shielded:
+    """Keeps stdout for the result: whatever a library prints goes to stderr while this is open."""
+
+    def __enter__(self) -> TextIO:
+        self._redirect = redirect_stdout(sys.stderr)
+        self._redirect.__enter__()
+        return sys.stderr
+
+    def __exit__(self, *exception: Any) -> None:
+        self._redirect.__exit__(*exception)

@@ -1,0 +1,142 @@
+"""Where 8-bit integers go: the cheapest choice for every group within a budget of noise.
+
+Numbers in, a plan out. Errors of different groups are nearly uncorrelated, so their powers add up; costs add up because
+groups run one after the other. That is a knapsack with one choice a group, solved exactly as an integer program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf, log10
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moceir_edge.compress.groups import Choice
+from moceir_edge.errors import GateError
+from moceir_edge.records import Record
+
+GAP = 1e-3
+"""Relative distance from the cheapest plan at which the search may stop."""
+
+
+class Option(Record):
+    """One choice for a group.
+
+    cost: in the unit of all costs of a plan. noise: error power at the output over the power of what the network adds.
+    share: of all MACs, in integers. integer: its convolutions in integers.
+    """
+
+    choice: Choice
+    integer: tuple[str, ...]
+    cost: float
+    noise: float
+    share: float
+
+
+class Options(Record):
+    """What a group can be: float, then what else it can be."""
+
+    name: str
+    options: tuple[Option, ...]
+
+    @property
+    def largest_share(self) -> float:
+        """As much of it as can be in integers."""
+        return max(option.share for option in self.options)
+
+    @property
+    def cheapest(self) -> Option:
+        """In integers."""
+        return min(self.options[1:], key=lambda option: option.cost)
+
+    @property
+    def quietest(self) -> Option:
+        """In integers."""
+        return min(self.options[1:], key=lambda option: option.noise)
+
+
+class Placed(Record):
+    """The choice for a group, its numbers beside those of float, and why."""
+
+    name: str
+    chosen: Option
+    float_cost: float
+    reason: str
+
+
+def place(groups: Sequence[Options], *, residual_snr_db: float, least_share: float) -> tuple[Placed, ...]:
+    """The cheapest choices whose noise stays `residual_snr_db` below what the network adds.
+
+    least_share: of all MACs that have to be in integers, or as many as can be. GateError where that is too loud.
+    """
+    possible = sum(group.largest_share for group in groups)
+    least_share = min(least_share, possible * (1 - GAP))
+    budget = 10 ** (-residual_snr_db / 10)
+    chosen = _solve(groups, budget=budget, least_share=least_share)
+    if chosen is None:
+        raise _impossible(groups, residual_snr_db=residual_snr_db, least_share=least_share)
+    return tuple(_placed(group, option) for group, option in zip(groups, chosen, strict=True))
+
+
+def noise_db(noise: float) -> float:
+    """How far a noise power lies below what the network adds."""
+    return -10 * log10(noise) if noise > 0 else inf
+
+
+def _solve(groups: Sequence[Options], *, budget: float, least_share: float) -> list[Option] | None:
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
+    flat = [(position, option) for position, group in enumerate(groups) for option in group.options]
+    if not flat:
+        return [] if least_share <= 0 else None
+    one_each = np.zeros((len(groups), len(flat)))
+    for column, (position, _) in enumerate(flat):
+        one_each[position, column] = 1
+
+    def row(name: str) -> NDArray[np.float64]:
+        return np.array([getattr(option, name) for _, option in flat])
+
+    cost = row("cost")
+    found = milp(
+        cost / max(cost.max(), 1e-30),
+        integrality=np.ones(len(flat)),
+        bounds=Bounds(0, 1),
+        constraints=[
+            LinearConstraint(one_each, 1, 1),
+            LinearConstraint(row("noise") / budget, -inf, 1),
+            LinearConstraint(row("share"), least_share, inf),
+        ],
+        options={"mip_rel_gap": GAP, "time_limit": 60},
+    )
+    if found.x is None:
+        return None
+    return [option for (_, option), taken in zip(flat, found.x, strict=True) if taken > 0.5]
+
+
+def _placed(group: Options, option: Option) -> Placed:
+    return Placed(name=group.name, chosen=option, float_cost=group.options[0].cost, reason=_reason(group, option))
+
+
+def _reason(group: Options, chosen: Option) -> str:
+    base = group.options[0]
+    if chosen.choice is not Choice.FLOAT:
+        worth = "" if chosen.cost < base.cost else "; dearer than float, taken for the share of MACs in integers"
+        return f"{chosen.cost / base.cost:.2f} of float's cost, noise {noise_db(chosen.noise):.1f} dB below{worth}"
+    best = group.cheapest
+    if best.cost >= base.cost:
+        return f"{best.choice} costs {best.cost / base.cost:.2f} times as much as float"
+    return (
+        f"{best.choice} would cost {best.cost / base.cost:.2f} of float, but its noise, {noise_db(best.noise):.1f} dB "
+        "below what the network adds, is worth more elsewhere"
+    )
+
+
+def _impossible(groups: Sequence[Options], *, residual_snr_db: float, least_share: float) -> GateError:
+    loud = sorted(groups, key=lambda group: -group.quietest.noise)[:3]
+    named = ", ".join(f"{group.name} {noise_db(group.quietest.noise):.1f} dB" for group in loud)
+    return GateError(
+        f"no placement of int8 keeps its noise {residual_snr_db:.1f} dB below what the network adds with "
+        f"{least_share:.0%} of the MACs in integers; loudest alone: {named or 'no group can be quantized'}",
+        "loosen limits.residual_snr_db with a reason, or choose float16",
+    )

@@ -1,0 +1,1 @@
+"""Pictures, degradations, samples and how they are split."""

@@ -1,0 +1,351 @@
+"""From a model and a recipe to an artifact: lowered, prepared, calibrated and written by its target, not yet judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moceir_edge.artifacts import FILE_NAME, Artifact, Counts, Golden, Origin, OverflowBound, file_entries
+from moceir_edge.compress.group_costs import MODELLED, GroupCosts, modelled_costs
+from moceir_edge.compress.groups import Group, candidates
+from moceir_edge.compress.precision import PrecisionPlan
+from moceir_edge.compress.search import NOISE_CROPS, search_plan
+from moceir_edge.compress.simulation import Crops, Ranges, Targets
+from moceir_edge.data.dataset import Dataset
+from moceir_edge.data.images import Pixels
+from moceir_edge.data.samples import read_data
+from moceir_edge.data.split import subset
+from moceir_edge.errors import DataError, InputError, MissingBackendError
+from moceir_edge.keeping import Forgetful, Keeper, Within
+from moceir_edge.network.checkpoint import LoadedModel
+from moceir_edge.parity.fit import fit
+from moceir_edge.parity.gates import STEP_SNR_DB, WORST_LOSS_DB
+from moceir_edge.parity.overflow import Settled, island_sizes, settle_islands
+from moceir_edge.processor import has_vnni
+from moceir_edge.program.islands import with_islands
+from moceir_edge.program.lower import lower
+from moceir_edge.program.macs import macs
+from moceir_edge.program.program import Program
+from moceir_edge.recipe.schema import Recipe, Size
+from moceir_edge.records import Skipped, sha256_of_file, sha256_of_value
+from moceir_edge.resources import bundled
+from moceir_edge.runner import NetworkRunner, centre, pad
+from moceir_edge.targets.target import COUNT_SIZE, Exported, Target, interface_of, target_of
+from moceir_edge.targets.to_onnx import PLAN_FILE
+from moceir_edge.terms import Precision, Progress, TargetName, Task, silent
+
+GOLDEN_SIZE = (128, 128)
+"""Size of golden pictures where the artifact serves any."""
+
+LIBRARIES = (
+    "moceir-edge",
+    "torch",
+    "numpy",
+    "scipy",
+    "Pillow",
+    "imagecodecs",
+    "scikit-image",
+    "onnx",
+    "onnxruntime",
+    "nncf",
+    "coremltools",
+    "tensorrt",
+    "tensorrt-rtx-cu13-bindings",
+)
+"""What may change a result."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is exported: the model, the full model it came from, and the hashes of what decided."""
+
+    model: LoadedModel
+    full: LoadedModel
+    tasks: tuple[Task, ...]
+    routing_sha256: str | None = None
+    judging_sha256: str | None = None
+    full_sha256: str | None = None
+
+    @property
+    def checkpoint_sha256(self) -> str:
+        """Hash of the full model, also where only the slim one is at hand."""
+        return self.full_sha256 or self.full.sha256
+
+
+def require_target(recipe: Recipe) -> Target:
+    """The recipe's target; MissingBackendError with what to install."""
+    target = target_of(recipe.target)
+    missing = target.missing()
+    if missing is not None:
+        problem, _, repair = missing.partition(": ")
+        raise MissingBackendError(f"target {recipe.target}: {problem}", repair)
+    return target
+
+
+@dataclass(frozen=True)
+class Search:
+    """How an int8 plan is found: by measuring, whose parts `keeper` keeps, or given, which measures nothing.
+
+    say: takes what a person should know.
+    """
+
+    keeper: Keeper = field(default_factory=Forgetful)
+    plan: PrecisionPlan | None = None
+    say: Callable[[str], None] = lambda _: None
+
+
+def write_artifact(
+    source: Source,
+    recipe: Recipe,
+    calibration: Dataset,
+    folder: Path,
+    *,
+    search: Search = Search(),
+    progress: Progress = silent,
+) -> Artifact:
+    """Write an unjudged artifact into an empty folder.
+
+    calibration: choosing pictures; int8 needs some (DataError), float16 takes the first to place islands.
+    Errors: MissingBackendError; GateError where int8 is too loud; InputError where the given plan is of another model.
+    """
+    written = write_model(source.model, recipe, calibration, folder, search=search, progress=progress)
+    golden = write_golden(source, recipe, folder)
+    artifact = describe(source, recipe, written, folder, golden=golden, calibration=calibration)
+    artifact = with_memory(artifact, require_target(recipe), folder)
+    artifact.write(folder / FILE_NAME)
+    return artifact
+
+
+@dataclass(frozen=True)
+class Written:
+    """The program as its target prepared it, what was written, and what float16 has to hold."""
+
+    program: Program
+    exported: Exported
+    overflow: tuple[OverflowBound, ...] = ()
+
+
+def write_model(
+    model: LoadedModel,
+    recipe: Recipe,
+    calibration: Dataset,
+    folder: Path,
+    *,
+    search: Search = Search(),
+    progress: Progress = silent,
+) -> Written:
+    """Lower a model and let its target write it into an empty folder.
+
+    calibration and errors: as for `write_artifact`.
+    """
+    target = require_target(recipe)
+    prepared = target.prepare(lower(model.network, guard=recipe.guard, gates_input=recipe.gates_input), recipe)
+    crops: Crops = ()
+    overflow: tuple[OverflowBound, ...] = ()
+    match recipe.precision:
+        case Precision.FLOAT16:
+            settled = settle(model, recipe, calibration, progress=progress)
+            prepared, overflow = with_islands(prepared, settled.placed.added), settled.overflow
+        case Precision.INT8:
+            calibrating = calibrate(calibration, recipe, say=search.say)
+            crops = calibrating.crops
+            inputs = {
+                "versions": versions(),
+                "model": model.sha256,
+                "recipe": recipe.model_dump(mode="json", exclude={"limits", "golden"}),
+                "calibration": calibration.sha256,
+            }
+            kept = replace(search, keeper=Within(search.keeper, "search", inputs))
+            plan = plan_of(prepared, calibrating, recipe, search=kept, progress=progress)
+            if plan.model_sha256 not in (None, model.sha256):
+                raise InputError("the precision plan is of another model", "give the precision.json of this model")
+            plan = plan.model_copy(update={"model_sha256": model.sha256})
+            plan.write(folder / PLAN_FILE)
+            for doubt in _doubts(plan, recipe):
+                search.say(f"warning: {doubt}")
+        case Precision.FLOAT32:
+            pass
+    return Written(prepared, target.export(prepared, recipe, crops, folder), overflow)
+
+
+def _doubts(plan: PrecisionPlan, recipe: Recipe) -> Iterator[str]:
+    """Why int8 may not be what is wanted here."""
+    if plan.cost_share is not None and plan.cost_share >= 1:
+        yield f"int8 costs {plan.cost_share:.2f} of float32 ({plan.costs}): float32 is faster"
+    if recipe.target is TargetName.ONNX and not recipe.quantize_options.reduced_range and has_vnni() is False:
+        yield "this x86 has no VNNI, so 8-bit weights saturate: set quantize.reduced_range to true"
+
+
+def settle(model: LoadedModel, recipe: Recipe, calibration: Dataset, *, progress: Progress = silent) -> Settled:
+    """Where float16 needs islands, on stress pictures and the first choosing one; without any, on a bundled one.
+
+    Where the artifact takes its gates from the caller, measured with the model's own.
+    """
+    program = target_of(recipe.target).prepare(lower(model.network, guard=recipe.guard), recipe)
+    samples = calibration.samples or read_data(bundled("calibration", "demo")).samples
+    return settle_islands(program, samples[0].load().input, island_sizes(recipe), progress=progress)
+
+
+def with_memory(artifact: Artifact, target: Target, folder: Path) -> Artifact:
+    """The artifact with the memory that its runtime takes here, or with the reason why that is not known."""
+    found = target.memory(folder / artifact.model, artifact.fixed_size)
+    if isinstance(found, str):
+        skipped = (*artifact.skipped, Skipped(what="memory per megapixel", reason=found))
+        return artifact.model_copy(update={"skipped": skipped})
+    update = {"memory_base_mib": found.base_mib, "memory_mib_per_megapixel": found.mib_per_megapixel}
+    return artifact.model_copy(update=update)
+
+
+@dataclass(frozen=True)
+class Calibrating:
+    """Crops that calibrate, what they should become as far as that is known, and how many tasks they are of."""
+
+    crops: Crops
+    targets: Targets
+    tasks: int
+
+
+def calibrate(dataset: Dataset, recipe: Recipe, *, say: Callable[[str], None] = lambda _: None) -> Calibrating:
+    """Centre crops (1, 3, H, W) balanced over the tasks; of the fixed size where the artifact has one."""
+    if not dataset.samples:
+        raise DataError("int8 needs calibration pictures, and none are left for choosing", "give --calibration DATA")
+    if len(dataset.samples) == 1:
+        say(f"warning: only {dataset.samples[0].name} calibrates int8; ranges from one picture may be too narrow")
+    options = recipe.quantize_options
+    size = recipe.fixed_size or (options.crop, options.crop)
+
+    def crop(pixels: Pixels) -> NDArray[np.float32]:
+        return pad(centre(pixels, size), size)[None]
+
+    chosen = subset(dataset, max(1, options.pictures // len(dataset.tasks)))
+    pairs = [sample.load() for sample in chosen.samples]
+    targets = tuple(None if pair.target is None else crop(pair.target) for pair in pairs)
+    return Calibrating(tuple(crop(pair.input) for pair in pairs), targets, len(dataset.tasks))
+
+
+def plan_of(
+    program: Program, calibrating: Calibrating, recipe: Recipe, *, search: Search, progress: Progress = silent
+) -> PrecisionPlan:
+    """Which convolutions run in int8: as given, or searched with noise and costs measured here."""
+    if search.plan is not None:
+        unknown = sorted(search.plan.integer.keys() - {op.name for op in candidates(program)})
+        if unknown or not search.plan.integer:
+            what = f"this model has no convolution {unknown[0]}" if unknown else "nothing is in integers there"
+            raise InputError(f"the precision plan does not fit: {what}", "give the precision.json of this model")
+        return search.plan
+    size = recipe.fixed_size or COUNT_SIZE
+
+    def measure(groups: Sequence[Group], ranges: Mapping[str, Ranges]) -> GroupCosts:
+        timer = target_of(recipe.target).timer(recipe)
+        if not isinstance(timer, str):
+            return timer(program, groups, ranges, progress)
+        modelled = modelled_costs(program, groups, size=size)
+        return modelled.model_copy(update={"what": f"{MODELLED}: {timer}"})
+
+    snr, loss = recipe.limits.residual_snr_db, recipe.limits.worst_loss_db
+    return search_plan(
+        program,
+        calibrating.crops,
+        calibrating.targets,
+        recipe.quantize_options,
+        measure,
+        size=size,
+        residual_snr_db=snr.value if snr else STEP_SNR_DB[Precision.INT8],
+        loss_db=loss.value if loss else WORST_LOSS_DB[Precision.INT8],
+        noise_crops=max(NOISE_CROPS, calibrating.tasks),
+        keeper=search.keeper,
+        progress=progress,
+    )
+
+
+def write_golden(source: Source, recipe: Recipe, folder: Path) -> tuple[Golden, ...]:
+    """A few bundled public-domain pictures, degraded for the tasks, with what the full model makes of them."""
+    size: Size = recipe.fixed_size or GOLDEN_SIZE
+    pictures = read_data(bundled("calibration", "demo"))
+    wanted = [sample for sample in pictures.samples if sample.task in source.tasks] or list(pictures.samples)
+    runner, golden = NetworkRunner(source.full.network), []
+    (folder / "golden").mkdir()
+    for number, sample in enumerate(wanted[: recipe.golden]):
+        pixels = np.round(fit(sample, size).image * 255).astype(np.uint8)
+        restored = runner.run(pixels.astype(np.float32) / np.float32(255)).restored
+        names = (f"golden/{number}.input.npy", f"golden/{number}.reference.npy")
+        np.save(folder / names[0], pixels[None])
+        np.save(folder / names[1], restored[None])
+        golden.append(Golden(name=sample.name, task=sample.task, input=names[0], reference=names[1]))
+    return tuple(golden)
+
+
+def describe(
+    source: Source,
+    recipe: Recipe,
+    written: Written,
+    folder: Path,
+    *,
+    golden: Sequence[Golden],
+    calibration: Dataset,
+) -> Artifact:
+    """Everything artifact.json says before the gates have spoken."""
+    files, exported = file_entries(folder), written.exported
+    size = recipe.fixed_size or COUNT_SIZE
+    used = recipe.precision is not Precision.FLOAT32 and bool(calibration.samples)
+    model_bytes = sum(
+        entry.size_bytes
+        for name, entry in files.items()
+        if name == exported.model or name.startswith(f"{exported.model}/")
+    )
+    return Artifact(
+        target=recipe.target,
+        precision=recipe.precision,
+        tasks=tuple(source.tasks),
+        model=exported.model,
+        interface=interface_of(written.program, recipe),
+        files=files,
+        origin=Origin(
+            checkpoint_sha256=source.checkpoint_sha256,
+            model_sha256=source.model.sha256,
+            routing_sha256=source.routing_sha256,
+            calibration_sha256=calibration.sha256 if used else None,
+            judging_sha256=source.judging_sha256,
+        ),
+        recipe=recipe.model_dump(mode="json"),
+        versions={**versions(), **exported.versions},
+        counts=Counts(
+            parameters=source.model.parameters,
+            size_bytes=model_bytes,
+            macs=macs(written.program, *size),
+            size=size,
+            integer_share=exported.integer_share,
+        ),
+        proofs=exported.proofs,
+        islands=exported.islands,
+        largest=exported.largest,
+        overflow=written.overflow,
+        skipped=exported.skipped,
+        golden=tuple(golden),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Our version and code, and the versions of every library that a stage may use, as far as they are installed."""
+    installed = {name: _version(name) for name in LIBRARIES}
+    return {"code": code_sha256(), **{name: number for name, number in installed.items() if number is not None}}
+
+
+def code_sha256() -> str:
+    """Hash of the package's own sources: a stage of other code is not reused."""
+    package = Path(__file__).parent
+    return sha256_of_value(
+        [[p.relative_to(package).as_posix(), sha256_of_file(p)] for p in sorted(package.rglob("*.py"))]
+    )
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,1 @@
+"""MoCE-IR: its shapes, its modules, its checkpoints and its static form."""

@@ -1,0 +1,1 @@
+"""Recipes: strict YAML to frozen values."""

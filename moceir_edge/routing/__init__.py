@@ -1,0 +1,1 @@
+"""What the routers do: which experts each degradation uses, and whether it needs them."""

@@ -1,0 +1,180 @@
+"""One way to run anything that restores pictures: a network, a program, an artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from moceir_edge.errors import ArtifactError, InputError
+from moceir_edge.network.network import MoceIR
+from moceir_edge.program.execute import StaticNetwork
+from moceir_edge.terms import SIZE_MULTIPLE
+
+Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """restored: (3, H, W) float32, not clipped; agreement: in [0, 1]; scores: (L, E); both None without routers.
+
+    routes: (L,) original expert indices chosen, where the runner knows them.
+    """
+
+    restored: Image
+    agreement: float | None = None
+    scores: Image | None = None
+    routes: NDArray[np.int64] | None = None
+
+
+class Runner(Protocol):
+    """Restores one picture at a time; `size` is the fixed (height, width) it serves, None for any multiple of 8."""
+
+    @property
+    def size(self) -> tuple[int, int] | None: ...
+
+    def run(self, image: Image) -> Outputs:
+        """image: (3, H, W) float32 in [0, 1] of a served size."""
+        ...
+
+
+@dataclass(frozen=True)
+class NetworkRunner:
+    """The network in PyTorch, float32, deterministic, without routing noise."""
+
+    network: MoceIR
+    size: tuple[int, int] | None = None
+
+    def run(self, image: Image) -> Outputs:
+        """See `Runner`."""
+        device = next(self.network.parameters()).device
+        with torch.inference_mode():
+            result = self.network(torch.from_numpy(image)[None].to(device))
+        restored = result.image[0].cpu().numpy()
+        if not result.routes.shape[1]:
+            return Outputs(restored)
+        scores = result.scores[0].cpu().numpy()
+        served = [block.served for _, block in self.network.architecture.routed()]
+        agreement = float(np.mean([row.argmax() in kept for row, kept in zip(scores, served, strict=True)]))
+        return Outputs(restored, agreement, scores, result.routes[0].cpu().numpy())
+
+
+@dataclass(frozen=True)
+class ProgramRunner:
+    """A program in PyTorch, in float32 or rounded to float16 after every operation."""
+
+    module: StaticNetwork
+    size: tuple[int, int] | None = None
+
+    def run(self, image: Image) -> Outputs:
+        """See `Runner`."""
+        with torch.inference_mode():
+            outputs = self.module(torch.from_numpy(image)[None])
+        return outputs_from_arrays({name: value.numpy() for name, value in outputs.items()})
+
+
+class TakesGates(Protocol):
+    """A runner whose artifact lets the caller decide the route; gates: (L, E) float32."""
+
+    def run_gated(self, image: Image, gates: Image) -> Outputs: ...
+
+
+@dataclass(frozen=True)
+class Gated:
+    """A runner that takes gates, with the gates a network would have chosen."""
+
+    runner: Runner
+    chooser: NetworkRunner
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """See `Runner`."""
+        return self.runner.size
+
+    def run(self, image: Image) -> Outputs:
+        """See `Runner`."""
+        chosen = self.chooser.run(image)
+        takes = cast(TakesGates, self.runner)
+        return takes.run_gated(image, gates_of(chosen))
+
+
+def gates_of(chosen: Outputs) -> Image:
+    """(L, E): the score of the chosen expert in its place, 0 elsewhere."""
+    assert chosen.scores is not None
+    assert chosen.routes is not None
+    gates = np.zeros_like(chosen.scores)
+    rows = np.arange(len(chosen.routes))
+    gates[rows, chosen.routes] = chosen.scores[rows, chosen.routes]
+    return gates
+
+
+def outputs_from_arrays(arrays: dict[str, NDArray[np.float32]]) -> Outputs:
+    """Outputs from an artifact's arrays by name; batch 1."""
+    scores = arrays.get("scores")
+    agreement = arrays.get("agreement")
+    return Outputs(
+        restored=arrays["restored"][0],
+        agreement=None if agreement is None else float(agreement.reshape(-1)[0]),
+        scores=None if scores is None else scores[0],
+    )
+
+
+MOST_THREADS = 256
+
+
+@contextmanager
+def torch_threads(threads: int | None) -> Iterator[None]:
+    """PyTorch computes with so many threads in the block; None leaves them as they are."""
+    if threads is None:
+        yield
+        return
+    if not 1 <= threads <= MOST_THREADS:
+        raise InputError(f"{threads} threads are not possible", f"give a number from 1 to {MOST_THREADS}")
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def run_padded(runner: Runner, image: Image) -> Outputs:
+    """Run a picture of any size: padded right and below by reflection (or edge), cropped back.
+
+    ArtifactError if the runner has a fixed size and the picture does not fit into it.
+    """
+    height, width = image.shape[1:]
+    if runner.size is None:
+        target = (height + -height % SIZE_MULTIPLE, width + -width % SIZE_MULTIPLE)
+    else:
+        target = runner.size
+        if height > target[0] or width > target[1]:
+            raise ArtifactError(
+                f"a picture of {width}x{height} is larger than the {target[1]}x{target[0]} this artifact serves",
+                "export with that size or with size: dynamic",
+            )
+    outputs = runner.run(pad(image, target))
+    restored = np.ascontiguousarray(outputs.restored[:, :height, :width])
+    return Outputs(restored, outputs.agreement, outputs.scores, outputs.routes)
+
+
+def centre(image: Image, size: tuple[int, int]) -> Image:
+    """The centre of (3, H, W), at most (height, width)."""
+    top, left = (max(0, (have - want) // 2) for have, want in zip(image.shape[1:], size, strict=True))
+    return np.ascontiguousarray(image[:, top : top + size[0], left : left + size[1]])
+
+
+def pad(image: Image, size: tuple[int, int]) -> Image:
+    """Pad (3, H, W) right and below to `size`, by reflection, by edge where a side is too short for that."""
+    for axis, target in ((1, size[0]), (2, size[1])):
+        missing = target - image.shape[axis]
+        if missing:
+            widths = [(0, 0), (0, 0), (0, 0)]
+            widths[axis] = (0, missing)
+            image = np.pad(image, widths, mode="reflect" if missing < image.shape[axis] else "edge")
+    return np.ascontiguousarray(image)

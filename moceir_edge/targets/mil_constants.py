@@ -1,0 +1,60 @@
+"""Constants of a package that was read back: decompressed, and compared with the program they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from moceir_edge.program.program import Kind, Operation, Program
+from moceir_edge.targets.mlpackage import Package
+
+
+def constant_of(op: Any) -> Any:
+    """The value of a constant: 8-bit weights decompressed, float arrays as float32 tensors, the rest plain."""
+    if op.op_type == "constexpr_affine_dequantize":
+        return as_typed(_decompressed(op), op.outputs[0])
+    value = op.outputs[0].val
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return torch.from_numpy(value.astype(np.float32))
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _decompressed(op: Any) -> Tensor:
+    """scale * (data - zero point) along `axis`, as the definition of the operation says."""
+    data, scale = op.quantized_data.val, np.asarray(op.scale.val, np.float32)
+    shape = [1] * data.ndim
+    shape[op.axis.val] = -1
+    steps = data.astype(np.float32) - np.asarray(op.zero_point.val, np.float32)
+    return torch.from_numpy(steps * scale.reshape(shape))
+
+
+def as_typed(value: Tensor, result: Any) -> Tensor:
+    """Rounded to float16 where MIL says so."""
+    from coremltools.converters.mil.mil import types
+
+    return value.half().float() if result.dtype is types.fp16 else value
+
+
+def different_weights(
+    package: Package, program: Program, convolutions: Mapping[str, str], *, half: bool
+) -> tuple[str, ...]:
+    """Convolutions of the program whose weights or biases are not in the package to the last bit.
+
+    convolutions: the package's name of each; half: float16 outside the islands.
+    """
+    found = {op.outputs[0].name: op.inputs for op in package.operations if op.op_type == "conv"}
+    constants = package.constants
+
+    def same(op: Operation, key: str) -> bool:
+        expected, stored = op.constants.get(key), found.get(convolutions[op.name], {}).get(key)
+        if expected is None or stored is None:
+            return expected is None and stored is None
+        rounded = expected.astype(np.float16 if half and not op.exact else np.float32)
+        return np.array_equal(rounded.astype(np.float32), constant_of(constants[stored.name]).numpy())
+
+    every = (op for op in program.operations if op.kind is Kind.CONV)
+    return tuple(op.name for op in every if not (same(op, "weight") and same(op, "bias")))

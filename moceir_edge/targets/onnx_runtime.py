@@ -1,0 +1,106 @@
+"""Running ONNX files with ONNX Runtime, reproducibly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from moceir_edge.errors import ArtifactError, MissingBackendError
+from moceir_edge.program.lower import GATES, IMAGE
+from moceir_edge.runner import Image, Outputs, outputs_from_arrays
+
+REPAIR = "pip install 'moceir-edge[onnx]'"
+_PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+}
+
+
+def session(
+    model: Path | bytes,
+    *,
+    providers: Sequence[str] = ("cpu",),
+    optimized: Path | None = None,
+    wide_sums: bool = False,
+    threads: int | None = None,
+    profile: Path | None = None,
+) -> Any:
+    """An InferenceSession; providers that are not present are passed over, the CPU is always the last.
+
+    optimized: where the runtime saves the graph after its optimizations that do not depend on the machine.
+    threads: that compute one operation; None leaves them to the runtime (one for each core).
+    profile: how the file begins in which the runtime writes the time of every operator.
+    wide_sums: never saturate in 8-bit products, also on x86 without VNNI; slower, and what a GPU does.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingBackendError("onnxruntime is not installed", REPAIR) from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if wide_sums:
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
+    if optimized is not None:
+        options.optimized_model_filepath = str(optimized)
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    present = onnxruntime.get_available_providers()
+    wanted = [_PROVIDERS[name] for name in providers if _PROVIDERS[name] in present]
+    source = model if isinstance(model, bytes) else str(model)
+    state = onnxruntime.capi.onnxruntime_pybind11_state
+    refusals = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
+    try:
+        return onnxruntime.InferenceSession(source, options, providers=[*dict.fromkeys([*wanted, _PROVIDERS["cpu"]])])
+    except refusals as error:
+        raise ArtifactError(f"ONNX Runtime does not load the model: {_line(error)}", "export it again") from error
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200]
+
+
+class OnnxRunner:
+    """An ONNX file as a runner; `provider` is what really runs it.
+
+    stands_in: why this runs in place of the target's own runtime; empty where this is that runtime.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        size: tuple[int, int] | None,
+        providers: Sequence[str] = ("cpu",),
+        wide_sums: bool = False,
+        stands_in: str = "",
+        threads: int | None = None,
+        profile: Path | None = None,
+    ) -> None:
+        self.size, self.stands_in = size, stands_in
+        self.session = session(model, providers=providers, wide_sums=wide_sums, threads=threads, profile=profile)
+        self.names = [output.name for output in self.session.get_outputs()]
+
+    @property
+    def provider(self) -> str:
+        """Name of the execution provider in use."""
+        return str(self.session.get_providers()[0])
+
+    def run(self, image: Image) -> Outputs:
+        """See `Runner`."""
+        return self._run({IMAGE: np.ascontiguousarray(image[None], np.float32)})
+
+    def run_gated(self, image: Image, gates: Image) -> Outputs:
+        """See `TakesGates`."""
+        return self._run({IMAGE: np.ascontiguousarray(image[None], np.float32), GATES: gates[None]})
+
+    def _run(self, inputs: dict[str, Image]) -> Outputs:
+        arrays = self.session.run(self.names, inputs)
+        return outputs_from_arrays(dict(zip(self.names, arrays, strict=True)))

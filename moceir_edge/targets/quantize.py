@@ -1,0 +1,186 @@
+"""Post-training int8 of an ONNX graph: NNCF calibrates and corrects biases, the precision plan says where.
+
+A convolution runs in an integer kernel only if its result is quantized too, so results that NNCF leaves open are
+closed with the ranges given. Everything is symmetric and signed with zero points 0, weights per output channel.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from sys import stderr
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from moceir_edge.compress.simulation import LEVELS, Ranges
+from moceir_edge.errors import MissingBackendError
+from moceir_edge.targets.onnx_runtime import REPAIR
+
+Feeds = Sequence[Mapping[str, NDArray[np.float32]]]
+"""Inputs by name, each for one run."""
+
+
+def quantize(
+    model: onnx.ModelProto,
+    integer: Mapping[str, Ranges],
+    feeds: Feeds,
+    *,
+    reduced_range: bool = False,
+    bars: bool = True,
+) -> onnx.ModelProto:
+    """A float32 model with the `integer` convolutions between QuantizeLinear and DequantizeLinear nodes.
+
+    feeds: what calibrates. reduced_range: weights in 7 bits (see `compress.simulation`). bars: NNCF shows its progress.
+    MissingBackendError if NNCF is not installed.
+    """
+    with quiet_nncf(bars=bars):
+        calibrated = _calibrated(model, integer, feeds, reduced_range=reduced_range)
+    _sign(calibrated)
+    _close(calibrated, integer)
+    _require_symmetric(calibrated)
+    onnx.checker.check_model(calibrated)
+    return calibrated
+
+
+def _calibrated(
+    model: onnx.ModelProto, integer: Mapping[str, Ranges], feeds: Feeds, *, reduced_range: bool
+) -> onnx.ModelProto:
+    nncf = load_nncf()
+    others = [node.name for node in model.graph.node if node.name not in integer]
+    parameters = nncf.quantization.advanced_parameters.QuantizationParameters
+    ranges = nncf.quantization.range_estimator
+    overflow = nncf.OverflowFix.ENABLE if reduced_range else nncf.OverflowFix.DISABLE
+    quantized: onnx.ModelProto = nncf.quantize(
+        model,
+        nncf.Dataset(list(feeds)),
+        preset=nncf.QuantizationPreset.PERFORMANCE,
+        subset_size=len(feeds),
+        fast_bias_correction=True,
+        ignored_scope=nncf.IgnoredScope(names=others, validate=False),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            overflow_fix=overflow,
+            # A depthwise convolution would get a scale for each channel, which no integer kernel takes.
+            activations_quantization_params=parameters(per_channel=False),
+            # Ranges hold every crop, as in the simulation; by default a mean over the crops clips the hardest pictures.
+            activations_range_estimator_params=ranges.RangeEstimatorParametersSet.MINMAX,
+        ),
+    )
+    return quantized
+
+
+def load_nncf() -> Any:
+    """The library; MissingBackendError where it is not installed."""
+    try:
+        import nncf
+    except ImportError as error:
+        raise MissingBackendError("nncf is not installed", REPAIR) from error
+    return nncf
+
+
+@contextmanager
+def quiet_nncf(*, bars: bool = True) -> Iterator[None]:
+    """NNCF writes progress bars to stdout, which belongs to results: they go to stderr, or nowhere."""
+    load_nncf()  # sets the level of its logger
+    logger = logging.getLogger("nncf")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(stderr if bars else nowhere):
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _close(model: onnx.ModelProto, integer: Mapping[str, Ranges]) -> None:
+    """Quantize the results of integer convolutions that go on into float operations."""
+    readers = readers_of(model)
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        nodes.append(node)
+        result = node.output[0]
+        if node.name not in integer or all(r.op_type == "QuantizeLinear" for r in readers[result]):
+            continue
+        scale = np.array(integer[node.name].output / LEVELS, np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(scale, f"{result}.scale"))
+        model.graph.initializer.append(numpy_helper.from_array(np.array(0, np.int8), f"{result}.zero"))
+        node.output[0] = f"{result}.raw"
+        step = [f"{result}.scale", f"{result}.zero"]
+        quantize_inputs, dequantize_inputs = [node.output[0], *step], [f"{result}.integer", *step]
+        nodes.append(helper.make_node("QuantizeLinear", quantize_inputs, [f"{result}.integer"], name=f"{result}.Q"))
+        nodes.append(helper.make_node("DequantizeLinear", dequantize_inputs, [result], name=f"{result}.DQ"))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def _sign(model: onnx.ModelProto) -> None:
+    """Turn NNCF's unsigned steps of values that are never negative into signed ones of the same range."""
+    arrays = {tensor.name: tensor for tensor in model.graph.initializer}
+    nodes = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
+    for scale, zero in {(node.input[1], node.input[2]) for node in nodes}:
+        steps = numpy_helper.to_array(arrays[zero])
+        if steps.dtype == np.uint8 and not steps.any():
+            wider = numpy_helper.to_array(arrays[scale]) * np.float32(255 / LEVELS)
+            arrays[scale].CopyFrom(numpy_helper.from_array(wider, scale))
+            arrays[zero].CopyFrom(numpy_helper.from_array(steps.astype(np.int8), zero))
+    del model.graph.value_info[:]
+
+
+def _require_symmetric(model: onnx.ModelProto) -> None:
+    for name, zero in _zero_points(model).items():
+        assert zero.dtype in (np.int8, np.int32), f"{name} has {zero.dtype} steps, not signed ones"
+        assert not zero.any(), f"{name} has a non-zero zero point"
+
+
+def _zero_points(model: onnx.ModelProto) -> dict[str, NDArray[Any]]:
+    arrays = {tensor.name: tensor for tensor in model.graph.initializer}
+    kinds = ("QuantizeLinear", "DequantizeLinear")
+    return {
+        node.input[2]: numpy_helper.to_array(arrays[node.input[2]])
+        for node in model.graph.node
+        if node.op_type in kinds and len(node.input) > 2
+    }
+
+
+def unsigned_activations(model: onnx.ModelProto) -> None:
+    """Shift signed activation steps by 128, in place: the same values as uint8, which x86 kernels want (u8s8)."""
+    arrays = {tensor.name: tensor for tensor in model.graph.initializer}
+    activations = {node.input[2] for node in model.graph.node if node.op_type == "QuantizeLinear"}
+    weights = {
+        node.input[2]
+        for node in model.graph.node
+        if node.op_type == "DequantizeLinear" and node.input[0] in arrays and len(node.input) > 2
+    }
+    assert not activations & weights, "a zero point is shared between weights and activations"
+    for name in activations:
+        shape = tuple(arrays[name].dims)
+        arrays[name].CopyFrom(numpy_helper.from_array(np.full(shape, 128, np.uint8), name))
+    del model.graph.value_info[:]
+
+
+def readers_of(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
+    """The nodes that read each value."""
+    readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
+    for node in model.graph.node:
+        for name in node.input:
+            readers[name].append(node)
+    return readers
+
+
+_INTEGER_KERNELS = frozenset({"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "MatMulIntegerToFloat"})
+
+
+def integer_share(optimized: onnx.ModelProto, macs: Mapping[str, int]) -> float:
+    """Share of MACs in integer kernels of a graph that ONNX Runtime saved after optimizing.
+
+    macs: by operation of the program; a fused kernel keeps the name of its convolution.
+    """
+    integer = {node.name for node in optimized.graph.node if node.op_type in _INTEGER_KERNELS}
+    return sum(count for name, count in macs.items() if name in integer) / sum(macs.values())

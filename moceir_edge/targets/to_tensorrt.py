@@ -1,0 +1,186 @@
+"""TensorRT: an ONNX file with a build recipe and script for the device, or an engine built here.
+
+An engine of TensorRT runs only on the version and GPU that built it, so a Jetson gets the ONNX file and build.py.
+TensorRT for RTX builds portable engines ahead of time, without a GPU. Where there is no GPU that takes the engine,
+ONNX Runtime runs the same ONNX file for the accuracy rows, and `proofs.executed` says so.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from moceir_edge.artifacts import Artifact, Proof, Proofs
+from moceir_edge.errors import ArtifactError, MissingBackendError
+from moceir_edge.memory import Memory
+from moceir_edge.program.program import Program
+from moceir_edge.recipe.schema import Recipe, Size
+from moceir_edge.records import Skipped, sha256_of_file
+from moceir_edge.resources import resource
+from moceir_edge.runner import Runner
+from moceir_edge.targets.onnx_runtime import OnnxRunner
+from moceir_edge.targets.target import COUNT_SIZE, Calibration, Exported, Target, Timer
+from moceir_edge.targets.tensorrt_api import Library, gpu_missing, load_library
+from moceir_edge.targets.tensorrt_build import Parsed, build_engine, parse
+from moceir_edge.targets.tensorrt_recipe import BuildRecipe, build_flags, build_recipe
+from moceir_edge.targets.tensorrt_runner import EngineRunner
+from moceir_edge.targets.to_onnx import MODEL_FILE, measured_integer_share, write_onnx
+from moceir_edge.targets.to_onnx import TARGET as ONNX
+from moceir_edge.terms import GateState, Precision, TargetName
+
+ENGINE_FILE, BUILD_FILE = "model.engine", "build.json"
+SCRIPT_FILES = ("build.py", "build_cache.py", "build_engine.py")
+_ON_DEVICE = "an engine runs only on the kind of machine that built it: run build.py on the device"
+
+
+class _TensorRT:
+    name = TargetName.TENSORRT
+
+    def missing(self) -> str | None:
+        try:
+            load_library()
+        except MissingBackendError as error:
+            return f"{error.what}: {error.remedy}"
+        return ONNX.missing()
+
+    def prepare(self, program: Program, recipe: Recipe) -> Program:
+        del recipe
+        return program
+
+    def timer(self, recipe: Recipe) -> Timer | str:
+        return "TensorRT's int8 kernels can be timed on the device only"
+
+    def export(self, program: Program, recipe: Recipe, calibration: Calibration, folder: Path) -> Exported:
+        library, path = load_library(), folder / MODEL_FILE
+        written = write_onnx(program, recipe, calibration, path, unsigned=False)
+        build = _build_recipe(path, recipe, library)
+        build.write(folder / BUILD_FILE)
+        parsed = parse(library, path.read_bytes())
+        engine = _engine(parsed, path, build, wanted=recipe.tensorrt_options.deliver == "engine")
+        if recipe.tensorrt_options.deliver == "onnx":
+            for name in SCRIPT_FILES:
+                shutil.copyfile(resource("devices") / "jetson" / name, folder / name)
+        elif isinstance(engine, bytes):
+            (folder / ENGINE_FILE).write_bytes(engine)
+        update = {
+            "model": ENGINE_FILE if (folder / ENGINE_FILE).exists() else MODEL_FILE,
+            "proofs": Proofs(
+                parsed=_parsed_proof(parsed, build),
+                built=_built_proof(parsed, engine, build),
+                executed=_executed_proof(library, engine, recipe),
+            ),
+            "versions": {**written.versions, library.name: library.version},
+            "largest": build.flags.largest,
+            "skipped": (*written.skipped, *_notes(program, path, recipe, parsed)),
+        }
+        return written.model_copy(update=update)
+
+    def runner(self, artifact: Artifact, folder: Path, *, threads: int | None = None) -> Runner | str:
+        """The engine where a GPU takes it, else ONNX Runtime on the same file; `provider` and `stands_in` say so."""
+        found: EngineRunner | str = gpu_missing() or self.missing() or _engine_runner(artifact, folder)
+        if isinstance(found, EngineRunner):
+            return found
+        try:
+            return OnnxRunner(
+                folder / MODEL_FILE, size=artifact.fixed_size, wide_sums=True, stands_in=found, threads=threads
+            )
+        except MissingBackendError as error:
+            return f"{found}; {error}"
+
+    def memory(self, model: Path, size: Size | None) -> Memory | str:
+        return "an engine's memory is the GPU's: measure it on the device"
+
+    def emulator(self, artifact: Artifact, folder: Path) -> Runner | None:
+        return None
+
+
+def _build_recipe(path: Path, recipe: Recipe, library: Library) -> BuildRecipe:
+    import onnx
+
+    from moceir_edge.targets.tensorrt_graph import operator_counts, require_symmetric
+
+    model = onnx.load(path)
+    require_symmetric(model)
+    return build_recipe(
+        path.name,
+        sha256=sha256_of_file(path),
+        opset=recipe.opset,
+        flags=build_flags(recipe, ahead_of_time=library.ahead_of_time),
+        operators=operator_counts(model),
+        checked_with=library.text,
+    )
+
+
+def _engine(parsed: Parsed, path: Path, build: BuildRecipe, *, wanted: bool) -> bytes | str | None:
+    """An engine, the reason why there is none, or None where the parser refused or nobody here needs one."""
+    if parsed.errors or not (wanted or gpu_missing() is None):
+        return None
+    return build_engine(parsed.library, path, build.flags)
+
+
+def _parsed_proof(parsed: Parsed, build: BuildRecipe) -> Proof:
+    if parsed.errors:
+        more = f" (and {len(parsed.errors) - 1} more)" if len(parsed.errors) > 1 else ""
+        reason = f"{parsed.library.text} refuses the graph: {parsed.errors[0]}{more}"
+        return Proof(state=GateState.FAILED, reason=reason)
+    pairs = (("QUANTIZE", build.quantize_nodes), ("DEQUANTIZE", build.dequantize_nodes))
+    counts = [(kind, parsed.count(kind), expected) for kind, expected in pairs]
+    found = ", ".join(f"{count} of {expected} {kind}" for kind, count, expected in counts if expected)
+    complete = all(count == expected for _, count, expected in counts)
+    reason = f"ONNX parser of {parsed.library.text}: {parsed.layers} layers" + (f", {found}" if found else "")
+    return Proof(state=GateState.PASSED if complete else GateState.FAILED, reason=reason)
+
+
+def _built_proof(parsed: Parsed, engine: bytes | str | None, build: BuildRecipe) -> Proof:
+    if engine is None:
+        return Proof(reason="the parser refused the graph" if parsed.errors else _ON_DEVICE)
+    if isinstance(engine, str):
+        return Proof(state=GateState.FAILED, reason=f"{parsed.library.text}: {engine}")
+    served = ", ".join(build.flags.compute_capabilities) or "of the GPU here"
+    return Proof(state=GateState.PASSED, reason=f"{parsed.library.text}, for compute capability {served}")
+
+
+def _executed_proof(library: Library, engine: bytes | str | None, recipe: Recipe) -> Proof:
+    """Whether the GPU here runs the engine on a black picture and gives finite numbers."""
+    absent = gpu_missing()
+    if absent is not None:
+        return Proof(reason=absent)
+    if not isinstance(engine, bytes):
+        return Proof(reason="there is no engine to run")
+    size = recipe.fixed_size or (64, 64)
+    try:
+        outputs = EngineRunner(library, engine, size=recipe.fixed_size).run(np.zeros((3, *size), np.float32))
+    except ArtifactError as error:
+        return Proof(reason=f"{error.what}: accuracy rows come from ONNX Runtime running the same ONNX file")
+    finite = bool(np.isfinite(outputs.restored).all())
+    return Proof(state=GateState.PASSED if finite else GateState.FAILED, reason=library.text)
+
+
+def _notes(program: Program, path: Path, recipe: Recipe, parsed: Parsed) -> tuple[Skipped, ...]:
+    """What the parser warned of, and what nobody can know before the engine inspector has seen the device."""
+    notes = [Skipped(what=parsed.library.text, reason=message) for message in parsed.warnings]
+    if recipe.precision is Precision.INT8:
+        share = measured_integer_share(program, path, recipe.fixed_size or COUNT_SIZE)
+        reason = f"TensorRT tells it only on the device; in ONNX Runtime it is {share:.2f} for the same file"
+        notes.append(Skipped(what="share of MACs in integer kernels", reason=reason))
+    return tuple(notes)
+
+
+def _engine_runner(artifact: Artifact, folder: Path) -> EngineRunner | str:
+    """The delivered engine, or one that is built here from the ONNX file for the GPU of this machine."""
+    library = load_library()
+    if artifact.model == ENGINE_FILE:
+        engine: bytes | str = (folder / ENGINE_FILE).read_bytes()
+    else:
+        engine = build_engine(library, folder / MODEL_FILE, BuildRecipe.read(folder / BUILD_FILE).flags)
+    if isinstance(engine, str):
+        return engine
+    try:
+        return EngineRunner(library, engine, size=artifact.fixed_size)
+    except ArtifactError as error:
+        return error.what
+
+
+TARGET: Target = _TensorRT()

@@ -1,0 +1,210 @@
+"""Which convolutions run in 8 bits: simulated alone, chosen, and simulated together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from moceir_edge.compress.group_costs import modelled_costs
+from moceir_edge.compress.groups import Choice, Group, candidates, groups_of
+from moceir_edge.compress.placement import Options
+from moceir_edge.compress.precision import SAFETY_DB, options_of, settle_plan
+from moceir_edge.compress.simulation import (
+    Noises,
+    QuantizedNetwork,
+    Ranges,
+    loudest,
+    measure_noises,
+    measure_ranges,
+    measure_tolerances,
+    restored_crops,
+    simulated_snr_db,
+)
+from moceir_edge.errors import GateError
+from moceir_edge.metrics import psnr_db, residual_snr_db
+from moceir_edge.program.execute import StaticNetwork
+from moceir_edge.program.lower import lower
+from moceir_edge.program.program import Builder, Kind, Program
+from tests.golden import drawn_pictures
+from tests.targets.networks import small_network
+
+SIZE = (32, 32)
+
+
+Crop = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    """A small network."""
+    return lower(small_network())
+
+
+@pytest.fixture(scope="module")
+def crops() -> list[Crop]:
+    """Two crops (1, 3, 32, 32)."""
+    return [picture[None].numpy() for picture in drawn_pictures(2, height=32, width=32)]
+
+
+@pytest.fixture(scope="module")
+def references(program: Program, crops: list[Crop]) -> list[Crop]:
+    """What it makes of them."""
+    return restored_crops(program, crops)
+
+
+@pytest.fixture(scope="module")
+def ranges(program: Program, crops: list[Crop]) -> dict[str, Ranges]:
+    """What its convolutions read and write."""
+    return measure_ranges(program, crops)
+
+
+@pytest.fixture(scope="module")
+def groups(program: Program) -> tuple[Group, ...]:
+    """Its groups."""
+    return groups_of(program)
+
+
+@pytest.fixture(scope="module")
+def noises(program: Program, groups: tuple[Group, ...], crops: list[Crop], ranges: dict[str, Ranges]) -> Noises:
+    """What noise they would add."""
+    choices = {group: group.choices[1:] for group in groups}
+    return loudest([measure_noises(program, choices, crop, ranges) for crop in crops], [1.0] * len(crops))
+
+
+@pytest.fixture(scope="module")
+def options(program: Program, groups: tuple[Group, ...], noises: Noises) -> tuple[Options, ...]:
+    """What they can be, by the model of costs."""
+    return options_of(program, groups, noises, modelled_costs(program, groups, size=SIZE), size=SIZE)
+
+
+def test_ranges_hold_what_is_read_and_written(program: Program, crops: list[Crop], ranges: dict[str, Ranges]) -> None:
+    """The first convolution reads the picture: its largest value over all crops; every candidate has a range."""
+    assert set(ranges) == {op.name for op in candidates(program)}
+    assert ranges["patch_embed.proj"].input == pytest.approx(max(float(crop.max()) for crop in crops))
+    assert all(entry.input > 0 and entry.output > 0 for entry in ranges.values())
+
+
+def one_convolution(weight: float) -> Program:
+    """restored = weight * image, channel by channel."""
+    build = Builder()
+    image = build.add(Kind.INPUT, "image")
+    kernel = weight * np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
+    build.add(Kind.CONV, "only", image, constants={"weight": kernel}, groups=1)
+    return Program(tuple(build.operations), {"restored": "only"}, (), 0)
+
+
+def test_rounding_is_to_symmetric_steps() -> None:
+    """Input, weight and result lie on 127 steps on each side of zero; beyond the range it saturates."""
+    ranges = {"only": Ranges(input=1.0, output=0.5)}
+    network = QuantizedNetwork(one_convolution(0.5), ranges)
+    image = torch.tensor([0.0, 1.0, 0.5, 0.26, 2.0, -0.3]).reshape(1, 1, 1, 6).expand(1, 3, 1, 6)
+    with torch.inference_mode():
+        restored: Tensor = network(image)["restored"][0, 0, 0]
+    steps = restored / (0.5 / 127)
+    assert steps.tolist() == pytest.approx([0, 127, 64, 33, 127, -38], abs=1e-3)
+
+
+def test_a_picture_of_zeros_makes_no_nan() -> None:
+    """A black calibration picture has no range, and its convolution stays computable."""
+    program = one_convolution(1.0)
+    black = [np.zeros((1, 3, 8, 8), np.float32)]
+    ranges = measure_ranges(program, black)
+    choices = {group: group.choices[1:] for group in groups_of(program)}
+    assert measure_noises(program, choices, black[0], ranges).by_group == {"only": {Choice.INT8: 0.0}}
+    with torch.inference_mode():
+        assert torch.isfinite(QuantizedNetwork(program, ranges)(torch.rand(1, 3, 8, 8))["restored"]).all()
+
+
+def test_noise_is_that_of_one_group_alone(
+    program: Program, groups: tuple[Group, ...], crops: list[Crop], ranges: dict[str, Ranges], noises: Noises
+) -> None:
+    """Measured in one pass, equal to quantizing each by itself on the crop where it is loudest."""
+    exact = StaticNetwork(program)
+    for group, choice in [(each, choice) for each in groups[::4] for choice in each.choices[1:]]:
+        alone = QuantizedNetwork(program, {name: ranges[name] for name in group.integer(choice)})
+        with torch.inference_mode():
+            snr = min(
+                residual_snr_db(crop, *(net(torch.from_numpy(crop))["restored"].numpy() for net in (exact, alone)))
+                for crop in crops
+            )
+        assert noises.by_group[group.name][choice] == pytest.approx(10 ** (-snr / 10), rel=1e-3)
+
+
+def test_costs_and_shares_are_those_of_the_convolutions(options: tuple[Options, ...]) -> None:
+    """Float is always one of them, and has nothing in integers."""
+    assert {tuple(option.choice for option in group.options) for group in options} == {
+        (Choice.FLOAT, Choice.INT8),
+        (Choice.FLOAT, Choice.INT8, Choice.CHAIN),
+    }
+    assert all(group.options[0].share == 0 == group.options[0].noise for group in options)
+    assert 0.5 < sum(group.largest_share for group in options) < 1
+
+
+def test_a_settled_plan_stays_above_the_gate(
+    program: Program,
+    crops: list[Crop],
+    references: list[Crop],
+    ranges: dict[str, Ranges],
+    options: tuple[Options, ...],
+) -> None:
+    """Simulated as a whole, by the safety margin; each group says what it is and why."""
+    plan = settle_plan(program, options, ranges, crops, references, residual_snr_db=10.0, least_share=0.3)
+    assert simulated_snr_db(program, plan.integer, crops, references, reduced_range=False) >= 10.0 + SAFETY_DB
+    assert plan.integer_share >= 0.3
+    assert [group.name for group in plan.groups] == [group.name for group in options]
+    assert all(group.reason for group in plan.groups)
+    assert {item.what for item in plan.skipped} == {g.name for g in plan.groups if g.chosen.choice is Choice.FLOAT}
+
+
+def test_an_impossible_plan_is_refused(
+    program: Program,
+    crops: list[Crop],
+    references: list[Crop],
+    ranges: dict[str, Ranges],
+    options: tuple[Options, ...],
+) -> None:
+    """No artifact is called int8 that is not."""
+    with pytest.raises(GateError, match="no placement of int8"):
+        settle_plan(program, options, ranges, crops, references, residual_snr_db=80.0, least_share=0.3)
+
+
+def test_a_crop_tolerates_what_its_loss_allows(program: Program, crops: list[Crop]) -> None:
+    """Noise of the power that a tolerance leaves costs the PSNR that was given, where it has nothing to do with what is
+    wrong there; a crop far from its target, or without one, tolerates all that the residual SNR allows.
+    """
+    exact = StaticNetwork(program)
+    with torch.inference_mode():
+        restored = exact(torch.from_numpy(crops[0]))["restored"].numpy()
+    left = np.random.default_rng(0).standard_normal(restored.shape).astype(np.float32) * 1e-3
+    given = [crops[0], crops[1], crops[0]]
+    targets = [restored + left, np.zeros_like(restored), None]
+    [tight, *free] = measure_tolerances(
+        given, restored_crops(program, given), targets, residual_snr_db=10.0, loss_db=0.5
+    )
+    assert free == [1.0, 1.0]
+    added = float(((restored - crops[0]) ** 2).sum())
+    power = tight * added * 10 ** (-10.0 / 10)
+    noise = np.random.default_rng(1).standard_normal(restored.shape).astype(np.float32)
+    noise *= np.sqrt(power / float((noise**2).sum()))
+    lost = psnr_db(restored, restored + left) - psnr_db(restored + noise, restored + left)
+    assert lost == pytest.approx(0.5, abs=0.05)
+    assert loudest([Noises(by_group={"a": {Choice.INT8: 0.1}})] * 2, [1.0, 0.5]).by_group["a"][Choice.INT8] == 0.2
+
+
+def test_reduced_weights_have_half_the_steps() -> None:
+    """0.3 beside a weight of 1 is 38/127, and 19/63 with one bit less; nothing in integers is exact."""
+    kernel = np.full((3, 3, 1, 1), 0.3, np.float32)
+    kernel[:, 0] = 1.0
+    build = Builder()
+    build.add(Kind.CONV, "only", build.add(Kind.INPUT, "image"), constants={"weight": kernel}, groups=1)
+    program = Program(tuple(build.operations), {"restored": "only"}, (), 0)
+    image = torch.tensor([0.0, 1.0, 0.0]).reshape(1, 3, 1, 1)
+    ranges, step = {"only": Ranges(input=1.0, output=0.32)}, 0.32 / 127
+    for reduced, weight in ((False, 38 / 127), (True, 19 / 63)):
+        network = QuantizedNetwork(program, ranges, reduced_range=reduced)
+        assert float(network(image)["restored"][0, 0, 0, 0]) == pytest.approx(round(weight / step) * step, abs=1e-6)
+    crop = [image.numpy()]
+    assert simulated_snr_db(program, {}, crop, restored_crops(program, crop), reduced_range=False) >= 100

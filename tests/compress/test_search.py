@@ -1,0 +1,94 @@
+"""The search for a plan: what was measured is kept, and an interrupted search goes on from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from moceir_edge.compress.group_costs import GroupCosts, modelled_costs
+from moceir_edge.compress.groups import Choice, Group, groups_of
+from moceir_edge.compress.precision import PrecisionPlan
+from moceir_edge.compress.search import search_plan, worthwhile
+from moceir_edge.compress.simulation import Ranges
+from moceir_edge.keeping import Forgetful, Keeper, Within
+from moceir_edge.program.lower import lower
+from moceir_edge.program.program import Program
+from moceir_edge.recipe.schema import QuantizeOptions
+from moceir_edge.run_folder import RunFolder
+from tests.targets.networks import crops, small_network
+
+SIZE = (32, 40)
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    """A small network."""
+    return lower(small_network())
+
+
+class Measuring:
+    """Costs by the model; counts how often it is asked."""
+
+    def __init__(self, program: Program) -> None:
+        self.program, self.asked = program, 0
+
+    def __call__(self, groups: Sequence[Group], ranges: Mapping[str, Ranges]) -> GroupCosts:
+        """See `search.Measure`."""
+        assert set(ranges) == {name for group in groups for name in group.convolutions}
+        self.asked += 1
+        return modelled_costs(self.program, groups, size=SIZE)
+
+
+def searched(program: Program, measure: Measuring, keeper: Keeper, *, pictures: int = 2) -> PrecisionPlan:
+    """A plan."""
+    options = QuantizeOptions(crop=32)
+    given = crops(pictures)
+    targets = [None] * pictures
+    return search_plan(
+        program, given, targets, options, measure, size=SIZE, residual_snr_db=5.0, loss_db=0.5, keeper=keeper
+    )
+
+
+def test_an_interrupted_search_goes_on(program: Program, tmp_path: Path) -> None:
+    """Broken off after the first crop, it measures neither costs nor that crop again, and ends with the same plan."""
+    whole = searched(program, Measuring(program), Forgetful())
+
+    def interrupt(line: str) -> None:
+        if line == "search-noise-1: running":
+            raise KeyboardInterrupt
+
+    measure = Measuring(program)
+    run = RunFolder(tmp_path / "run", say=interrupt)
+    with run.open(force=False), pytest.raises(KeyboardInterrupt):
+        searched(program, measure, Within(run, "search", {"model": "a"}))
+    run = RunFolder(tmp_path / "run", say=lambda _: None)
+    with run.open(force=False):
+        plan = searched(program, measure, Within(run, "search", {"model": "a"}))
+    assert measure.asked == 1
+    assert run.reused == ["search-costs", "search-noise-0"]
+    assert run.ran == ["search-noise-1"]
+    assert plan == whole
+    run = RunFolder(tmp_path / "run", say=lambda _: None)
+    with run.open(force=False):
+        searched(program, measure, Within(run, "search", {"model": "b"}))
+    assert measure.asked == 2
+
+
+def test_a_dearer_chain_is_not_looked_at() -> None:
+    """It is louder than int8 as well."""
+    group = Group("ffn", ("a",), ("b",))
+
+    def costs(chain: float) -> GroupCosts:
+        return GroupCosts(what="", by_group={"ffn": {Choice.FLOAT: 1.0, Choice.INT8: 0.9, Choice.CHAIN: chain}})
+
+    assert worthwhile(group, costs(0.8)) == (Choice.INT8, Choice.CHAIN)
+    assert worthwhile(group, costs(1.0)) == (Choice.INT8,)
+
+
+def test_every_group_has_its_choice(program: Program) -> None:
+    """In the plan, in running order, with what stays in float."""
+    plan = searched(program, Measuring(program), Forgetful())
+    assert [group.name for group in plan.groups] == [group.name for group in groups_of(program)]
+    assert plan.costs.startswith("float32 multiply-accumulates")

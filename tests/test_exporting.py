@@ -1,0 +1,100 @@
+"""What export adds to a float16 artifact: islands where they are needed, and memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from moceir_edge import exporting
+from moceir_edge.artifacts import Artifact
+from moceir_edge.compress.precision import PrecisionPlan
+from moceir_edge.demonstration import MODEL
+from moceir_edge.exporting import Source, with_memory, write_artifact
+from moceir_edge.network.checkpoint import LoadedModel, load
+from moceir_edge.parity.verify import Subject, verify_artifact
+from moceir_edge.program.islands import FLOAT16_LARGEST
+from moceir_edge.program.lower import lower
+from moceir_edge.runner import NetworkRunner
+from moceir_edge.targets.target import target_of
+from moceir_edge.terms import GateState, TargetName, Task
+from tests.parity.fakes import dataset, noise, sample
+from tests.parity.test_overflow import swollen
+from tests.targets import fake
+from tests.targets.networks import exported, recipe, small_network
+
+SIZE = (64, 72)
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> tuple[LoadedModel, Artifact, Path]:
+    """A network with a planted overflow, exported in float16."""
+    missing = target_of(TargetName.ONNX).missing()
+    if missing is not None:
+        pytest.skip(missing)
+    model = LoadedModel(swollen(load(MODEL).network), "swollen")
+    folder = tmp_path_factory.mktemp("swollen")
+    picture = sample("derain/0", noise(0, height=SIZE[0], width=SIZE[1]))
+    source = Source(model, model, (Task.DERAIN,))
+    return model, write_artifact(source, recipe("onnx", "float16", size=SIZE), dataset(picture), folder), folder
+
+
+def test_islands_of_the_export_are_those_of_the_artifact(artifact: tuple[LoadedModel, Artifact, Path]) -> None:
+    """Those placed by hand and those that the planted overflow needs; what is left fits into float16."""
+    model, found, _ = artifact
+    prepared = target_of(TargetName.ONNX).prepare(lower(model.network), recipe("onnx", "float16", size=SIZE))
+    by_hand = set(prepared.islands)
+    assert set(found.islands) > by_hand
+    assert all(name.startswith("latent.layers.0.ffn.") for name in set(found.islands) - by_hand)
+    assert max(bound.bound for bound in found.overflow) < FLOAT16_LARGEST
+
+
+def test_the_artifact_passes_with_its_islands(artifact: tuple[LoadedModel, Artifact, Path]) -> None:
+    """The emulation of its gates rounds what the artifact rounds; without the islands it would be no number."""
+    model, found, folder = artifact
+    picture = sample("derain/1", noise(1, height=SIZE[0], width=SIZE[1]), noise(2, height=SIZE[0], width=SIZE[1]))
+    runner = NetworkRunner(model.network)
+    failed = {}
+    for name, islands in (("placed", found.islands), ("by hand", lower(model.network).islands)):
+        subject = Subject(found.model_copy(update={"islands": islands}), folder, model, slim=False)
+        judged = verify_artifact(subject, dataset(picture), lambda given: runner.run(given.load().input).restored)
+        float16 = [gate for gate in judged.gates if gate.step == "float16" and gate.state is GateState.FAILED]
+        failed[name] = {gate.gate for gate in float16}
+    assert failed["placed"] == set()
+    assert failed["by hand"] >= {"float16 bound at 72x64", "parity, worst picture"}
+
+
+def test_memory_or_the_reason_why_not(artifact: tuple[LoadedModel, Artifact, Path], tmp_path: Path) -> None:
+    """A target that cannot measure it says so among what was skipped."""
+    assert artifact[1].memory is not None
+    unmeasured = with_memory(
+        exported(fake.TARGET, lower(small_network()), recipe("onnx"), tmp_path), fake.TARGET, tmp_path
+    )
+    assert unmeasured.memory is None
+    assert [(item.what, item.reason) for item in unmeasured.skipped] == [
+        ("memory per megapixel", "a fake runs in this process")
+    ]
+
+
+def test_doubts_about_int8_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where float is faster, and where 8-bit weights saturate."""
+    plan = PrecisionPlan(
+        integer={}, skipped=(), integer_share=0.7, expected_residual_snr_db=30.0, costs="ms", cost_share=1.2
+    )
+    monkeypatch.setattr(exporting, "has_vnni", lambda: False)
+    full, reduced = (recipe("onnx", "int8", quantize={"reduced_range": each}) for each in (False, True))
+    assert [text[:22] for text in exporting._doubts(plan, full)] == ["int8 costs 1.20 of flo", "this x86 has no VNNI, "]
+    assert len([*exporting._doubts(plan, reduced)]) == 1
+    assert not [*exporting._doubts(plan.model_copy(update={"cost_share": 0.9}), reduced)]
+
+
+def test_one_calibration_picture_is_named() -> None:
+    """Ranges of one picture are narrow."""
+    said: list[str] = []
+    picture = sample("derain/0", noise(0, height=64, width=64))
+    exporting.calibrate(dataset(picture), recipe("onnx", "int8", size=SIZE), say=said.append)
+    assert said
+    assert "only derain/0 calibrates" in said[0]
+    more = dataset(picture, sample("derain/1", noise(1, height=64, width=64)))
+    exporting.calibrate(more, recipe("onnx", "int8", size=SIZE), say=said.append)
+    assert len(said) == 1

@@ -1,0 +1,34 @@
+"""What a picture takes, and what there is."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from moceir_edge import memory
+from moceir_edge.memory import Memory, safe_memory_mib
+
+
+def test_a_line_through_base_and_slope() -> None:
+    """1000 x 2000 pixels are two megapixels."""
+    assert Memory(base_mib=100, mib_per_megapixel=300).needed_mib(1000, 2000) == pytest.approx(700)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="not here: /proc is Linux's")
+def test_half_of_what_is_free() -> None:
+    """Never more than the machine has."""
+    total = int(Path("/proc/meminfo").read_text().split()[1]) / 1024
+    found = safe_memory_mib()
+    assert found is not None
+    assert 0 < found < total
+
+
+def test_a_container_has_less(tmp_path: Path) -> None:
+    """Its own limit less what it uses; none, and no control groups, are no limit."""
+    assert memory._group_mib(tmp_path) is None
+    (tmp_path / "memory.current").write_text(f"{100 * 2**20}\n")
+    for text, expected in (("max\n", None), (f"{700 * 2**20}\n", 600.0), (f"{50 * 2**20}\n", 0.0)):
+        (tmp_path / "memory.max").write_text(text)
+        assert memory._group_mib(tmp_path) == expected
