@@ -181,11 +181,15 @@ def test_doctor_tells_what_is_missing(monkeypatch: pytest.MonkeyPatch, capfd: Ca
 
 
 def started(words: str, folder: Path) -> subprocess.Popen[str]:
-    """The program, as from a shell."""
+    """The program, as from a shell; it can be interrupted where these tests, run in the background, cannot."""
     command = [sys.executable, "-m", "moceir_edge", *words.split()]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=folder, env=environment, text=True, **pipes)
+    inherited = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(command, cwd=folder, env=environment, text=True, **pipes)
+    finally:
+        signal.signal(signal.SIGINT, inherited)
 
 
 FROM_A_SHELL = {
