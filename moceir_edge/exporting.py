@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from moceir_edge.artifacts import FILE_NAME, Artifact, Counts, Golden, Origin, OverflowBound, file_entries
 from moceir_edge.compress.group_costs import MODELLED, GroupCosts, modelled_costs
 from moceir_edge.compress.groups import Group, candidates
-from moceir_edge.compress.precision import PrecisionPlan
-from moceir_edge.compress.search import NOISE_CROPS, search_plan
-from moceir_edge.compress.simulation import Crops, Ranges, Targets
-from moceir_edge.data.dataset import Dataset
+from moceir_edge.compress.precision import Allowed, PrecisionPlan
+from moceir_edge.compress.search import search_plan
+from moceir_edge.compress.simulation import Crop, Ranges
+from moceir_edge.data.dataset import Dataset, Sample
 from moceir_edge.data.images import Pixels
 from moceir_edge.data.samples import read_data
 from moceir_edge.data.split import subset
@@ -24,14 +24,14 @@ from moceir_edge.errors import DataError, InputError, MissingBackendError
 from moceir_edge.keeping import Forgetful, Keeper, Within
 from moceir_edge.network.checkpoint import LoadedModel
 from moceir_edge.parity.fit import fit
-from moceir_edge.parity.gates import STEP_SNR_DB, WORST_LOSS_DB
+from moceir_edge.parity.gates import LOSS_DB, STEP_SNR_DB, WORST_LOSS_DB
 from moceir_edge.parity.overflow import Settled, island_sizes, settle_islands
 from moceir_edge.processor import has_vnni
 from moceir_edge.program.islands import with_islands
 from moceir_edge.program.lower import lower
 from moceir_edge.program.macs import macs
 from moceir_edge.program.program import Program
-from moceir_edge.recipe.schema import Recipe, Size
+from moceir_edge.recipe.schema import Limits, Recipe, Size
 from moceir_edge.records import Skipped, sha256_of_file, sha256_of_value
 from moceir_edge.resources import bundled
 from moceir_edge.runner import NetworkRunner, centre, pad
@@ -145,15 +145,14 @@ def write_model(
     """
     target = require_target(recipe)
     prepared = target.prepare(lower(model.network, guard=recipe.guard, gates_input=recipe.gates_input), recipe)
-    crops: Crops = ()
+    crops: tuple[Crop, ...] = ()
     overflow: tuple[OverflowBound, ...] = ()
     match recipe.precision:
         case Precision.FLOAT16:
             settled = settle(model, recipe, calibration, progress=progress)
             prepared, overflow = with_islands(prepared, settled.placed.added), settled.overflow
         case Precision.INT8:
-            calibrating = calibrate(calibration, recipe, say=search.say)
-            crops = calibrating.crops
+            crops = calibrate(calibration, recipe, say=search.say)
             inputs = {
                 "versions": versions(),
                 "model": model.sha256,
@@ -161,7 +160,7 @@ def write_model(
                 "calibration": calibration.sha256,
             }
             kept = replace(search, keeper=Within(search.keeper, "search", inputs))
-            plan = plan_of(prepared, calibrating, recipe, search=kept, progress=progress)
+            plan = plan_of(prepared, crops, recipe, search=kept, progress=progress)
             if plan.model_sha256 not in (None, model.sha256):
                 raise InputError("the precision plan is of another model", "give the precision.json of this model")
             plan = plan.model_copy(update={"model_sha256": model.sha256})
@@ -170,7 +169,7 @@ def write_model(
                 search.say(f"warning: {doubt}")
         case Precision.FLOAT32:
             pass
-    return Written(prepared, target.export(prepared, recipe, crops, folder), overflow)
+    return Written(prepared, target.export(prepared, recipe, [crop.image for crop in crops], folder), overflow)
 
 
 def _doubts(plan: PrecisionPlan, recipe: Recipe) -> Iterator[str]:
@@ -201,17 +200,8 @@ def with_memory(artifact: Artifact, target: Target, folder: Path) -> Artifact:
     return artifact.model_copy(update=update)
 
 
-@dataclass(frozen=True)
-class Calibrating:
-    """Crops that calibrate, what they should become as far as that is known, and how many tasks they are of."""
-
-    crops: Crops
-    targets: Targets
-    tasks: int
-
-
-def calibrate(dataset: Dataset, recipe: Recipe, *, say: Callable[[str], None] = lambda _: None) -> Calibrating:
-    """Centre crops (1, 3, H, W) balanced over the tasks; of the fixed size where the artifact has one."""
+def calibrate(dataset: Dataset, recipe: Recipe, *, say: Callable[[str], None] = lambda _: None) -> tuple[Crop, ...]:
+    """Centre crops balanced over the tasks; of the fixed size where the artifact has one."""
     if not dataset.samples:
         raise DataError("int8 needs calibration pictures, and none are left for choosing", "give --calibration DATA")
     if len(dataset.samples) == 1:
@@ -219,17 +209,18 @@ def calibrate(dataset: Dataset, recipe: Recipe, *, say: Callable[[str], None] = 
     options = recipe.quantize_options
     size = recipe.fixed_size or (options.crop, options.crop)
 
-    def crop(pixels: Pixels) -> NDArray[np.float32]:
+    def cut(pixels: Pixels) -> NDArray[np.float32]:
         return pad(centre(pixels, size), size)[None]
 
-    chosen = subset(dataset, max(1, options.pictures // len(dataset.tasks)))
-    pairs = [sample.load() for sample in chosen.samples]
-    targets = tuple(None if pair.target is None else crop(pair.target) for pair in pairs)
-    return Calibrating(tuple(crop(pair.input) for pair in pairs), targets, len(dataset.tasks))
+    def crop(sample: Sample) -> Crop:
+        pair = sample.load()
+        return Crop(cut(pair.input), None if pair.target is None else cut(pair.target), sample.task)
+
+    return tuple(map(crop, subset(dataset, max(1, options.pictures // len(dataset.tasks))).samples))
 
 
 def plan_of(
-    program: Program, calibrating: Calibrating, recipe: Recipe, *, search: Search, progress: Progress = silent
+    program: Program, crops: Sequence[Crop], recipe: Recipe, *, search: Search, progress: Progress = silent
 ) -> PrecisionPlan:
     """Which convolutions run in int8: as given, or searched with noise and costs measured here."""
     if search.plan is not None:
@@ -247,19 +238,25 @@ def plan_of(
         modelled = modelled_costs(program, groups, size=size)
         return modelled.model_copy(update={"what": f"{MODELLED}: {timer}"})
 
-    snr, loss = recipe.limits.residual_snr_db, recipe.limits.worst_loss_db
     return search_plan(
         program,
-        calibrating.crops,
-        calibrating.targets,
+        crops,
         recipe.quantize_options,
         measure,
+        allowed=allowed_by(recipe.limits),
         size=size,
-        residual_snr_db=snr.value if snr else STEP_SNR_DB[Precision.INT8],
-        loss_db=loss.value if loss else WORST_LOSS_DB[Precision.INT8],
-        noise_crops=max(NOISE_CROPS, calibrating.tasks),
         keeper=search.keeper,
         progress=progress,
+    )
+
+
+def allowed_by(limits: Limits) -> Allowed:
+    """What the gates of int8 allow."""
+    snr, mean, worst = limits.residual_snr_db, limits.quality_loss_db, limits.worst_loss_db
+    return Allowed(
+        residual_snr_db=snr.value if snr else STEP_SNR_DB[Precision.INT8],
+        mean_loss_db=mean.value if mean else LOSS_DB[Precision.INT8],
+        worst_loss_db=worst.value if worst else WORST_LOSS_DB[Precision.INT8],
     )
 
 

@@ -78,9 +78,7 @@ def test_memory_or_the_reason_why_not(artifact: tuple[LoadedModel, Artifact, Pat
 
 def test_doubts_about_int8_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where float is faster, and where 8-bit weights saturate."""
-    plan = PrecisionPlan(
-        integer={}, skipped=(), integer_share=0.7, expected_residual_snr_db=30.0, costs="ms", cost_share=1.2
-    )
+    plan = PrecisionPlan(integer={}, skipped=(), integer_share=0.7, costs="ms", cost_share=1.2)
     monkeypatch.setattr(exporting, "has_vnni", lambda: False)
     full, reduced = (recipe("onnx", "int8", quantize={"reduced_range": each}) for each in (False, True))
     assert [text[:22] for text in exporting._doubts(plan, full)] == ["int8 costs 1.20 of flo", "this x86 has no VNNI, "]

@@ -48,6 +48,7 @@ def recipe_of(precision: Precision, size: tuple[int, int], *, speed_only: bool =
             reason = "golden weights serve for speed only"
             said["limits"] = {
                 "residual_snr_db": {"value": SPEED_ONLY_DB, "reason": reason},
+                "quality_loss_db": {"value": ANY_LOSS_DB, "reason": reason},
                 "worst_loss_db": {"value": ANY_LOSS_DB, "reason": reason},
             }
     else:
@@ -91,7 +92,7 @@ class Workshop:
 
     def crops(self) -> foreign.Crops:
         """Calibration pictures of the size, the same for every quantizer."""
-        return calibrate(self.calibration, recipe_of(Precision.INT8, self.size)).crops
+        return [crop.image for crop in calibrate(self.calibration, recipe_of(Precision.INT8, self.size))]
 
     def job(self, variant: Variant, library: Library, path: Path, *, hint: str | None = None) -> Job:
         """A job for a file; OpenVINO keeps weights beside it."""

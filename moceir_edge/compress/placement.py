@@ -1,12 +1,14 @@
-"""Where 8-bit integers go: the cheapest choice for every group within a budget of noise.
+"""Where 8-bit integers go: the cheapest choice for every group within budgets of noise and of lost PSNR.
 
-Numbers in, a plan out. Errors of different groups are nearly uncorrelated, so their powers add up; costs add up because
-groups run one after the other. That is a knapsack with one choice a group, solved exactly as an integer program.
+Numbers in, a plan out. Errors of different groups are nearly uncorrelated, so their powers add up; what they have in
+common with the error there is makes losses, which add up as long as they are small; costs add up because groups run one
+after the other. That is a knapsack with one choice a group, solved exactly as an integer program.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf, log10
 
 import numpy as np
@@ -19,12 +21,16 @@ from moceir_edge.records import Record
 GAP = 1e-3
 """Relative distance from the cheapest plan at which the search may stop."""
 
+SMALL_LOSS_DB = 0.0005
+"""Of PSNR, below which a loss is not worth a word."""
+
 
 class Option(Record):
     """One choice for a group.
 
     cost: in the unit of all costs of a plan. noise: error power at the output over the power of what the network adds.
-    share: of all MACs, in integers. integer: its convolutions in integers.
+    losses: of PSNR in dB by task, never negative. share: of all MACs, in integers. integer: its convolutions in
+    integers.
     """
 
     choice: Choice
@@ -32,6 +38,16 @@ class Option(Record):
     cost: float
     noise: float
     share: float
+    losses: dict[str, float]
+
+    @property
+    def harm(self) -> str:
+        """What it costs in quality, in words."""
+        said = f"its noise, {noise_db(self.noise):.1f} dB below what the network adds"
+        task = max(self.losses, key=lambda name: self.losses[name], default=None)
+        if task is None or self.losses[task] < SMALL_LOSS_DB:
+            return said
+        return f"{said}, and {self.losses[task]:.3f} dB of {task}"
 
 
 class Options(Record):
@@ -65,17 +81,23 @@ class Placed(Record):
     reason: str
 
 
-def place(groups: Sequence[Options], *, residual_snr_db: float, least_share: float) -> tuple[Placed, ...]:
-    """The cheapest choices whose noise stays `residual_snr_db` below what the network adds.
+class Budget(Record):
+    """residual_snr_db: how far noise stays below what the network adds; loss_db: of PSNR, summed up for each task."""
+
+    residual_snr_db: float
+    loss_db: float
+
+
+def place(groups: Sequence[Options], budget: Budget, *, least_share: float) -> tuple[Placed, ...]:
+    """The cheapest choices within a budget.
 
     least_share: of all MACs that have to be in integers, or as many as can be. GateError where that is too loud.
     """
     possible = sum(group.largest_share for group in groups)
     least_share = min(least_share, possible * (1 - GAP))
-    budget = 10 ** (-residual_snr_db / 10)
-    chosen = _solve(groups, budget=budget, least_share=least_share)
+    chosen = _solve(groups, budget, least_share=least_share)
     if chosen is None:
-        raise _impossible(groups, residual_snr_db=residual_snr_db, least_share=least_share)
+        raise _impossible(groups, budget, least_share=least_share)
     return tuple(_placed(group, option) for group, option in zip(groups, chosen, strict=True))
 
 
@@ -84,7 +106,7 @@ def noise_db(noise: float) -> float:
     return -10 * log10(noise) if noise > 0 else inf
 
 
-def _solve(groups: Sequence[Options], *, budget: float, least_share: float) -> list[Option] | None:
+def _solve(groups: Sequence[Options], budget: Budget, *, least_share: float) -> list[Option] | None:
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     flat = [(position, option) for position, group in enumerate(groups) for option in group.options]
@@ -94,24 +116,31 @@ def _solve(groups: Sequence[Options], *, budget: float, least_share: float) -> l
     for column, (position, _) in enumerate(flat):
         one_each[position, column] = 1
 
-    def row(name: str) -> NDArray[np.float64]:
-        return np.array([getattr(option, name) for _, option in flat])
+    def row(number: Callable[[Option], float]) -> NDArray[np.float64]:
+        return np.array([number(option) for _, option in flat])
 
-    cost = row("cost")
+    cost = row(lambda option: option.cost)
+    noise = row(lambda option: option.noise) * 10 ** (budget.residual_snr_db / 10)
+    tasks = sorted({task for _, option in flat for task in option.losses})
+    losses = [row(partial(_loss_of, task)) / budget.loss_db for task in tasks]
     found = milp(
         cost / max(cost.max(), 1e-30),
         integrality=np.ones(len(flat)),
         bounds=Bounds(0, 1),
         constraints=[
             LinearConstraint(one_each, 1, 1),
-            LinearConstraint(row("noise") / budget, -inf, 1),
-            LinearConstraint(row("share"), least_share, inf),
+            *(LinearConstraint(spent, -inf, 1) for spent in (noise, *losses)),
+            LinearConstraint(row(lambda option: option.share), least_share, inf),
         ],
         options={"mip_rel_gap": GAP, "time_limit": 60},
     )
     if found.x is None:
         return None
     return [option for (_, option), taken in zip(flat, found.x, strict=True) if taken > 0.5]
+
+
+def _loss_of(task: str, option: Option) -> float:
+    return option.losses.get(task, 0.0)
 
 
 def _placed(group: Options, option: Option) -> Placed:
@@ -122,21 +151,19 @@ def _reason(group: Options, chosen: Option) -> str:
     base = group.options[0]
     if chosen.choice is not Choice.FLOAT:
         worth = "" if chosen.cost < base.cost else "; dearer than float, taken for the share of MACs in integers"
-        return f"{chosen.cost / base.cost:.2f} of float's cost, noise {noise_db(chosen.noise):.1f} dB below{worth}"
+        return f"{chosen.cost / base.cost:.2f} of float's cost, for {chosen.harm}{worth}"
     best = group.cheapest
     if best.cost >= base.cost:
         return f"{best.choice} costs {best.cost / base.cost:.2f} times as much as float"
-    return (
-        f"{best.choice} would cost {best.cost / base.cost:.2f} of float, but its noise, {noise_db(best.noise):.1f} dB "
-        "below what the network adds, is worth more elsewhere"
-    )
+    return f"{best.choice} would cost {best.cost / base.cost:.2f} of float, but {best.harm}, is worth more elsewhere"
 
 
-def _impossible(groups: Sequence[Options], *, residual_snr_db: float, least_share: float) -> GateError:
+def _impossible(groups: Sequence[Options], budget: Budget, *, least_share: float) -> GateError:
     loud = sorted(groups, key=lambda group: -group.quietest.noise)[:3]
-    named = ", ".join(f"{group.name} {noise_db(group.quietest.noise):.1f} dB" for group in loud)
+    named = "; ".join(f"{group.name}: {group.quietest.harm}" for group in loud)
     return GateError(
-        f"no placement of int8 keeps its noise {residual_snr_db:.1f} dB below what the network adds with "
-        f"{least_share:.0%} of the MACs in integers; loudest alone: {named or 'no group can be quantized'}",
-        "loosen limits.residual_snr_db with a reason, or choose float16",
+        f"no placement of int8 keeps its noise {budget.residual_snr_db:.1f} dB below what the network adds and its "
+        f"losses under {budget.loss_db:.2f} dB of PSNR with {least_share:.0%} of the MACs in integers; loudest alone: "
+        f"{named or 'no group can be quantized'}",
+        "loosen limits.residual_snr_db or limits.quality_loss_db with a reason, or choose float16",
     )

@@ -1,40 +1,86 @@
-"""Which convolutions run in 8-bit integers: measured noise and costs in, a plan out, simulated as a whole."""
+"""Which convolutions run in 8-bit integers: measured effects and costs in, a plan out, simulated as a whole."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from math import inf, log10
+from statistics import fmean
 
 from moceir_edge.compress.group_costs import GroupCosts
 from moceir_edge.compress.groups import Choice, Group
-from moceir_edge.compress.placement import Option, Options, Placed, noise_db, place
-from moceir_edge.compress.simulation import SMALLEST_NOISE, Crops, Noises, Ranges, simulated_snr_db
+from moceir_edge.compress.placement import Budget, Option, Options, Placed, noise_db, place
+from moceir_edge.compress.simulation import Crop, Effect, Effects, Ranges, simulate
 from moceir_edge.errors import GateError
+from moceir_edge.metrics import Pixels
 from moceir_edge.program.macs import macs_by_operation
 from moceir_edge.program.program import Program
 from moceir_edge.records import Record, Skipped
 
 SAFETY_DB = 8.0
-"""How far above the gate a plan has to stay on calibration crops, which are not the judging pictures."""
+"""How far above the gate of the residual SNR a plan stays on calibration crops: they are not the judging pictures."""
+
+SAFE_SHARE = 0.5
+"""Of the PSNR that may be lost, how much a plan may lose on calibration crops."""
 
 BUDGETS_DB = (4.0, 8.0, 12.0, 16.0, 20.0, 24.0)
-"""Noise budgets that are tried, as dB below what the gate allows, the loudest first."""
+"""Budgets that are tried, as dB below what the gate of the residual SNR allows, the loudest first."""
+
+LOOSE_DB = 10.0
+"""The budget of losses in dB of their sum over the groups, beside that of noise: losses of different groups cancel out
+in part, but are added up as if none did."""
+
+SMALLEST_NOISE = 1e-20
+SMALLEST_LOSS_DB = 1e-6
 
 LEAST_SHARE = 0.62
 """Of all MACs in integers: the gate of 60 % counts in the runtime's own graph, a little above it is safe."""
+
+
+class Allowed(Record):
+    """What the gates allow: residual SNR on the worst picture, lost PSNR in the mean of a task and on the worst."""
+
+    residual_snr_db: float
+    mean_loss_db: float
+    worst_loss_db: float
+
+    def budget(self, margin_db: float) -> Budget:
+        """For the sums over groups."""
+        loss_db = max(self.mean_loss_db, SMALLEST_LOSS_DB) * 10 ** ((LOOSE_DB - margin_db) / 20)
+        return Budget(residual_snr_db=self.residual_snr_db + margin_db, loss_db=loss_db)
+
+
+class Simulated(Record):
+    """A plan on the calibration crops: residual SNR on the worst, lost PSNR in the mean of each task and on the worst.
+
+    A task without targets, or that the network does not restore, has no loss.
+    """
+
+    residual_snr_db: float
+    mean_loss_db: dict[str, float]
+    worst_loss_db: float | None
+
+    def slack_db(self, allowed: Allowed) -> float:
+        """How much louder int8 could be until it is no longer safely within what is allowed; negative if it is not."""
+        pairs = [(loss, allowed.mean_loss_db) for loss in self.mean_loss_db.values()]
+        if self.worst_loss_db is not None:
+            pairs.append((self.worst_loss_db, allowed.worst_loss_db))
+        losses = (20 * log10(SAFE_SHARE * max(limit, SMALLEST_LOSS_DB) / loss) for loss, limit in pairs if loss > 0)
+        return min(self.residual_snr_db - allowed.residual_snr_db - SAFETY_DB, *losses, inf)
 
 
 class PrecisionPlan(Record):
     """integer: convolutions in int8, in running order, with their ranges; skipped: the others, with the reason.
 
     groups: the choice for each group with its numbers. costs: what the costs are, in words. cost_share: of the plan,
-    against float everywhere. expected_residual_snr_db: what the noise powers add up to at most; where its PSNR allows a
-    crop less noise, the noise counts for as much more. integer_share: of all MACs. model_sha256: what it was made for.
+    against float everywhere. simulated: the plan as a whole. integer_share: of all MACs. model_sha256: what it was made
+    for.
     """
 
     integer: dict[str, Ranges]
     skipped: tuple[Skipped, ...]
     integer_share: float
-    expected_residual_snr_db: float
+    simulated: Simulated | None = None
     groups: tuple[Placed, ...] = ()
     costs: str = ""
     cost_share: float | None = None
@@ -42,26 +88,35 @@ class PrecisionPlan(Record):
 
 
 def options_of(
-    program: Program, groups: Sequence[Group], noises: Noises, costs: GroupCosts, *, size: tuple[int, int]
+    program: Program, groups: Sequence[Group], effects: Sequence[Effects], costs: GroupCosts, *, size: tuple[int, int]
 ) -> tuple[Options, ...]:
-    """Float and every choice whose noise was measured; shares of MACs are those of a picture of `size`."""
+    """Float and every choice whose effects were measured, on one crop or more; MACs are those of a picture of `size`.
+
+    Noise counts on the crop where it is loudest, a loss in the mean over the crops of a task, gains as nothing.
+    """
     counts = macs_by_operation(program, *size)
     total = sum(counts.values())
 
     def option(group: Group, choice: Choice) -> Option:
         integer = group.integer(choice)
+        found = [] if choice is Choice.FLOAT else [(e.task, e.by_group[group.name][choice]) for e in effects]
+        losses: dict[str, list[float]] = defaultdict(list)
+        for task, one in found:
+            if one.loss_db is not None:
+                losses[task].append(max(0.0, one.loss_db))
         return Option(
             choice=choice,
             integer=integer,
             cost=costs.by_group[group.name][choice],
-            noise=0.0 if choice is Choice.FLOAT else noises.by_group[group.name][choice],
+            noise=max((one.noise for _, one in found), default=0.0),
+            losses={task: fmean(lost) for task, lost in losses.items()},
             share=sum(counts[name] for name in integer) / total,
         )
 
     return tuple(
         Options(
             name=group.name,
-            options=tuple(option(group, choice) for choice in (Choice.FLOAT, *noises.by_group[group.name])),
+            options=tuple(option(group, choice) for choice in (Choice.FLOAT, *effects[0].by_group[group.name])),
         )
         for group in groups
     )
@@ -71,49 +126,57 @@ def settle_plan(
     program: Program,
     options: Sequence[Options],
     ranges: Mapping[str, Ranges],
-    crops: Crops,
-    references: Crops,
+    crops: Sequence[Crop],
+    references: Sequence[Pixels],
     *,
-    residual_snr_db: float,
-    tolerances: Sequence[float] | None = None,
+    allowed: Allowed,
     least_share: float = LEAST_SHARE,
     reduced_range: bool = False,
     costs: str = "",
 ) -> PrecisionPlan:
-    """The cheapest plan whose simulation stays above the gate by `SAFETY_DB` on every crop.
+    """The cheapest plan whose simulation is safely within what is allowed, on all crops; references: them restored.
 
-    references: the restored crops. tolerances: of the crops, by which the noises of the options are divided already
-    (see `measure_tolerances`). Noise powers add up only roughly, so every plan is simulated as a whole, and the budget
-    shrinks until one holds. The last possible one is taken in any case: the gate on judging pictures has the last word.
+    Sums over groups say only roughly what groups do together, so every plan is simulated as a whole, and the budget
+    shrinks until one is safe. Where none is, the safest is taken: the gates on judging pictures have the last word.
     GateError where even the loudest budget leaves less than `least_share` of MACs in integers, though they could be.
     """
-    plan: PrecisionPlan | None = None
+    found: list[tuple[float, PrecisionPlan]] = []
     for margin in BUDGETS_DB:
         try:
-            placed = place(options, residual_snr_db=residual_snr_db + margin, least_share=least_share)
+            placed = place(options, allowed.budget(margin), least_share=least_share)
         except GateError:
-            if plan is None:
+            if not found:
                 raise
-            return plan
-        plan = _plan(placed, ranges, costs=costs)
-        reached = simulated_snr_db(
-            program, plan.integer, crops, references, reduced_range=reduced_range, tolerances=tolerances
-        )
-        if reached >= residual_snr_db + SAFETY_DB:
             break
-    assert plan is not None
-    return plan
+        plan = _plan(placed, ranges, costs=costs)
+        effects = simulate(program, plan.integer, crops, references, reduced_range=reduced_range)
+        simulated = summed_up(crops, effects)
+        found.append((simulated.slack_db(allowed), plan.model_copy(update={"simulated": simulated})))
+        if found[-1][0] >= 0:
+            break
+    return max(found, key=lambda pair: pair[0])[1]
+
+
+def summed_up(crops: Sequence[Crop], effects: Sequence[Effect]) -> Simulated:
+    """What int8 does to all crops."""
+    losses: dict[str, list[float]] = defaultdict(list)
+    for crop, one in zip(crops, effects, strict=True):
+        if one.loss_db is not None:
+            losses[crop.task].append(one.loss_db)
+    return Simulated(
+        residual_snr_db=min(noise_db(max(one.noise, SMALLEST_NOISE)) for one in effects),
+        mean_loss_db={task: fmean(lost) for task, lost in losses.items()},
+        worst_loss_db=max((max(lost) for lost in losses.values()), default=None),
+    )
 
 
 def _plan(placed: Sequence[Placed], ranges: Mapping[str, Ranges], *, costs: str) -> PrecisionPlan:
     chosen = {name for group in placed for name in group.chosen.integer}
-    spent = sum(group.chosen.noise for group in placed)
     floats = sum(group.float_cost for group in placed)
     return PrecisionPlan(
         integer={name: found for name, found in ranges.items() if name in chosen},
         skipped=tuple(Skipped(what=g.name, reason=g.reason) for g in placed if g.chosen.choice is Choice.FLOAT),
         integer_share=sum(group.chosen.share for group in placed),
-        expected_residual_snr_db=noise_db(max(spent, SMALLEST_NOISE)),
         groups=tuple(placed),
         costs=costs,
         cost_share=sum(group.chosen.cost for group in placed) / floats if floats else None,

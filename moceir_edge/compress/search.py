@@ -1,23 +1,22 @@
-"""The search for an int8 plan: ranges, costs, noise crop by crop, and what follows from them; parts are kept."""
+"""The search for an int8 plan: ranges, costs, effects crop by crop, and what follows from them; parts are kept."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from moceir_edge import processor
 from moceir_edge.compress.group_costs import GroupCosts
 from moceir_edge.compress.groups import Choice, Group, candidates, groups_of
-from moceir_edge.compress.precision import PrecisionPlan, options_of, settle_plan
+from moceir_edge.compress.precision import Allowed, PrecisionPlan, options_of, settle_plan
 from moceir_edge.compress.simulation import (
-    Crops,
-    Noises,
+    Crop,
+    Effects,
     Ranges,
-    Targets,
-    loudest,
-    measure_noises,
+    judgeable,
+    measure_effects,
     measure_ranges,
-    measure_tolerances,
     restored_crops,
 )
 from moceir_edge.keeping import Keeper
@@ -27,8 +26,11 @@ from moceir_edge.records import Skipped
 from moceir_edge.runner import centre
 from moceir_edge.terms import Progress, silent
 
-NOISE_CROPS = 4
-"""Calibration crops on which the noise of each group is measured, at least."""
+MEASURED_CROPS = 4
+"""Calibration crops on which the effects of each group are measured, at least."""
+
+OF_A_TASK = 2
+"""And at least so many of each task: a loss depends on the picture."""
 
 Measure = Callable[[Sequence[Group], Mapping[str, Ranges]], GroupCosts]
 """What the groups cost, given what their convolutions read and write."""
@@ -36,48 +38,40 @@ Measure = Callable[[Sequence[Group], Mapping[str, Ranges]], GroupCosts]
 
 def search_plan(
     program: Program,
-    crops: Crops,
-    targets: Targets,
+    crops: Sequence[Crop],
     options: QuantizeOptions,
     measure: Measure,
     *,
+    allowed: Allowed,
     size: tuple[int, int],
-    residual_snr_db: float,
-    loss_db: float,
-    noise_crops: int = NOISE_CROPS,
     keeper: Keeper,
     progress: Progress = silent,
 ) -> PrecisionPlan:
-    """Which convolutions run in int8: the cheapest plan whose noise stays within both limits.
+    """Which convolutions run in int8: the cheapest plan that is safely within what is allowed.
 
-    crops: each (1, 3, H, W) float32 in [0, 1]. targets: what they should become. size: at which MACs are counted.
-    residual_snr_db: below what the network adds; loss_db: of PSNR, on a crop with a target. noise_crops: on how many,
-    spread over all, the noise of each group is measured. keeper: of the parts.
-    GateError where no plan is quiet enough.
+    size: at which MACs are counted. keeper: of the parts. GateError where no plan is quiet enough.
     """
     groups = groups_of(program, keep_float=options.keep_float)
     ranges = measure_ranges(program, crops)
     costs = keeper.stage("costs", processor.identity(), GroupCosts, lambda: measure(groups, ranges))
     choices = {group: worthwhile(group, costs) for group in groups}
     listed = {group.name: found for group, found in choices.items()}
-    measured = []
     references = restored_crops(program, crops)
-    tolerances = measure_tolerances(crops, references, targets, residual_snr_db=residual_snr_db, loss_db=loss_db)
-    chosen = range(0, len(crops), max(1, len(crops) // noise_crops))
-    for number in chosen:
-        crop = centre(crops[number][0], (options.crop, options.crop))[None]
-        noises = partial(
-            measure_noises, program, choices, crop, ranges, reduced_range=options.reduced_range, progress=progress
+    crops = judgeable(crops, references)
+    measured = []
+    for number in telling(crops):
+        cut = centred(crops[number], options.crop)
+        effects = partial(
+            measure_effects, program, choices, cut, ranges, reduced_range=options.reduced_range, progress=progress
         )
-        measured.append(keeper.stage(f"noise-{number}", {"choices": listed}, Noises, noises))
+        measured.append(keeper.stage(f"effects-{number}", {"choices": listed}, Effects, effects))
     plan = settle_plan(
         program,
-        options_of(program, groups, loudest(measured, [tolerances[number] for number in chosen]), costs, size=size),
+        options_of(program, groups, measured, costs, size=size),
         ranges,
         crops,
         references,
-        residual_snr_db=residual_snr_db,
-        tolerances=tolerances,
+        allowed=allowed,
         reduced_range=options.reduced_range,
         costs=costs.what,
     )
@@ -86,6 +80,22 @@ def search_plan(
     kept = (name for name in dense if name not in free)
     reason = "kept in float by the recipe (quantize.keep_float)"
     return plan.model_copy(update={"skipped": (*plan.skipped, *(Skipped(what=n, reason=reason) for n in kept))})
+
+
+def centred(crop: Crop, side: int) -> Crop:
+    """Its centre, of at most `side` pixels a side."""
+    image, target = (
+        pixels if pixels is None else centre(pixels[0], (side, side))[None] for pixels in (crop.image, crop.target)
+    )
+    assert image is not None
+    return replace(crop, image=image, target=target)
+
+
+def telling(crops: Sequence[Crop]) -> list[int]:
+    """Which crops the effects of groups are measured on: the first ones of each task."""
+    tasks = dict.fromkeys(crop.task for crop in crops)
+    wanted = max(OF_A_TASK, -(-MEASURED_CROPS // max(1, len(tasks))))
+    return [n for task in tasks for n in [n for n, crop in enumerate(crops) if crop.task == task][:wanted]]
 
 
 def worthwhile(group: Group, costs: GroupCosts) -> tuple[Choice, ...]:

@@ -1,26 +1,33 @@
-"""8-bit convolutions in simulation: their ranges, and the noise they add beside what the network adds."""
+"""8-bit convolutions in simulation: their ranges, and what they do to restored crops."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import log10
+from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Annotated
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
 from moceir_edge.compress.groups import Choice, Group, candidates
+from moceir_edge.metrics import Pixels, quality_db
 from moceir_edge.program.execute import StaticNetwork, compute
 from moceir_edge.program.program import Operation, Program
 from moceir_edge.records import Record
 from moceir_edge.terms import Progress, silent
 
-Crops = Sequence[NDArray[np.float32]]
-Targets = Sequence[NDArray[np.float32] | None]
-"""What crops should become, of the same shapes; None where nobody knows."""
+
+@dataclass(frozen=True)
+class Crop:
+    """Of a calibration picture: (1, 3, H, W) in [0, 1], what it should become where that is known, and its task."""
+
+    image: Pixels
+    target: Pixels | None = None
+    task: str = ""
+
 
 LEVELS = 127
 """Steps of a symmetric signed 8-bit integer on each side of zero."""
@@ -34,14 +41,28 @@ Depthwise convolutions keep all steps: their kernels widen first, and NNCF leave
 SMALLEST_RANGE = 1e-9
 """Of values that are 0 on every crop; steps of 0 would make NaN of them."""
 
-SMALLEST_NOISE = 1e-20
 SMALLEST_POWER = 1e-12
 
+HIGHEST_DB = 100.0
+"""PSNR above which nothing is lost any more."""
 
-class Noises(Record):
-    """Error power at the output over the power of what the network adds, by group and choice, on one crop or more."""
 
-    by_group: dict[str, dict[Choice, float]]
+class Effect(Record):
+    """What int8 does to a restored crop.
+
+    noise: error power at the output over the power of what the network adds; loss_db: of PSNR against the target, after
+    clipping to [0, 1], negative where int8 happens to be nearer; None without a target.
+    """
+
+    noise: float
+    loss_db: float | None
+
+
+class Effects(Record):
+    """Of each choice of each group alone, on one crop of a task."""
+
+    task: str
+    by_group: dict[str, dict[Choice, Effect]]
 
 
 class Ranges(Record):
@@ -72,8 +93,8 @@ class QuantizedNetwork(StaticNetwork):
         return _rounded(result, ranges.output)
 
 
-def measure_ranges(program: Program, crops: Crops) -> dict[str, Ranges]:
-    """Ranges of every candidate over the crops, each (1, 3, H, W) in [0, 1]."""
+def measure_ranges(program: Program, crops: Sequence[Crop]) -> dict[str, Ranges]:
+    """Ranges of every candidate over the crops."""
     names = {op.name for op in candidates(program)}
     found: dict[str, tuple[float, float]] = {}
 
@@ -85,111 +106,94 @@ def measure_ranges(program: Program, crops: Crops) -> dict[str, Ranges]:
     network = StaticNetwork(program)
     with torch.inference_mode():
         for crop in crops:
-            network(torch.from_numpy(crop), watch=watch)
+            network(torch.from_numpy(crop.image), watch=watch)
     return {
         name: Ranges(input=max(read, SMALLEST_RANGE), output=max(written, SMALLEST_RANGE))
         for name, (read, written) in found.items()
     }
 
 
-def measure_noises(
+def measure_effects(
     program: Program,
     choices: Mapping[Group, Sequence[Choice]],
-    crop: NDArray[np.float32],
+    crop: Crop,
     ranges: Mapping[str, Ranges],
     *,
     reduced_range: bool = False,
     progress: Progress = silent,
-) -> Noises:
-    """The noise of every choice of every group, quantized alone, on a crop (1, 3, H, W) in [0, 1].
+) -> Effects:
+    """What every choice of every group, quantized alone, does to a crop.
 
     What comes before a group is computed once for all of them.
     """
     network = QuantizedNetwork(program, {}, reduced_range=reduced_range)
     positions = {op.name: position for position, op in enumerate(program.operations)}
     starts = sorted(choices, key=lambda group: min(positions[name] for name in group.convolutions))
-    found: dict[str, dict[Choice, float]] = {}
-    image, reached = torch.from_numpy(crop), 0
+    found: dict[str, dict[Choice, Effect]] = {}
+    image, reached = torch.from_numpy(crop.image), 0
     with torch.inference_mode():
-        reference = network(image)["restored"]
+        reference = network(image)["restored"].numpy()
         values = network.start(image)
-        for group in progress(starts, "measuring int8 noise"):
+        for group in progress(starts, f"measuring int8 on {crop.task or 'a crop'}"):
             start = min(positions[name] for name in group.convolutions)
             network.integer = {}
             for position in range(reached, start):
                 network.advance(values, position)
-            reached, noises = start, {}
+            reached, effects = start, {}
             for choice in choices[group]:
                 network.integer = {name: ranges[name] for name in group.integer(choice)}
-                noises[choice] = noise(image, reference, network.finish(dict(values), start)["restored"])
-            found[group.name] = noises
-    return Noises(by_group=found)
+                candidate = network.finish(dict(values), start)["restored"].numpy()
+                effects[choice] = effect(crop, reference, candidate)
+            found[group.name] = effects
+    return Effects(task=crop.task, by_group=found)
 
 
-def loudest(noises: Sequence[Noises], tolerances: Sequence[float]) -> Noises:
-    """Each noise on the crop where it is loudest, by what that crop tolerates."""
-    first = noises[0].by_group
-    pairs = list(zip(noises, tolerances, strict=True))
-    return Noises(
-        by_group={
-            name: {choice: max(n.by_group[name][choice] / t for n, t in pairs) for choice in choices}
-            for name, choices in first.items()
-        }
-    )
-
-
-def restored_crops(program: Program, crops: Crops) -> list[NDArray[np.float32]]:
+def restored_crops(program: Program, crops: Sequence[Crop]) -> list[Pixels]:
     """What the program makes of the crops in float32, each (1, 3, H, W)."""
     network = StaticNetwork(program)
     with torch.inference_mode():
-        return [network(torch.from_numpy(crop))["restored"].numpy() for crop in crops]
+        return [network(torch.from_numpy(crop.image))["restored"].numpy() for crop in crops]
 
 
-def measure_tolerances(
-    crops: Crops, references: Crops, targets: Targets, *, residual_snr_db: float, loss_db: float
-) -> list[float]:
-    """What share of the noise that `residual_snr_db` allows each crop tolerates, at most 1.
-
-    Noise that has nothing to do with the error there is adds its power to it: a crop that is restored to a mean square
-    error M loses `loss_db` of PSNR to noise of M (10^(loss_db / 10) - 1). A crop without a target tolerates all.
-    references: the restored crops.
-    """
-
-    def tolerance(crop: NDArray[np.float32], reference: NDArray[np.float32], target: NDArray[np.float32]) -> float:
-        allowed = _power(reference - target) * (10 ** (loss_db / 10) - 1)
-        return min(1.0, allowed / (_power(reference - crop) * 10 ** (-residual_snr_db / 10)))
-
-    triples = zip(crops, references, targets, strict=True)
-    return [1.0 if target is None else tolerance(crop, reference, target) for crop, reference, target in triples]
+def judgeable(crops: Sequence[Crop], references: Sequence[Pixels]) -> list[Crop]:
+    """The crops, without targets where the restored crops (`references`) of a task are no better than its crops."""
+    gains: dict[str, list[float]] = {}
+    for crop, reference in zip(crops, references, strict=True):
+        if crop.target is not None:
+            gain = quality_db(crop.target, reference) - quality_db(crop.target, crop.image)
+            gains.setdefault(crop.task, []).append(gain)
+    restored = {task for task, found in gains.items() if fmean(found) > 0}
+    return [crop if crop.task in restored else replace(crop, target=None) for crop in crops]
 
 
-def _power(array: NDArray[np.float32]) -> float:
-    return max(float(np.square(array, dtype=np.float64).sum()), SMALLEST_POWER)
-
-
-def simulated_snr_db(
+def simulate(
     program: Program,
     integer: Mapping[str, Ranges],
-    crops: Crops,
-    references: Crops,
+    crops: Sequence[Crop],
+    references: Sequence[Pixels],
     *,
     reduced_range: bool,
-    tolerances: Sequence[float] | None = None,
-) -> float:
-    """Residual SNR of convolutions quantized together, on the worst crop, less what each tolerates less (see above)."""
+) -> list[Effect]:
+    """What convolutions quantized together do to each crop; references: the restored crops."""
     network = QuantizedNetwork(program, integer, reduced_range=reduced_range)
-    given = zip(map(torch.from_numpy, crops), map(torch.from_numpy, references), strict=True)
     with torch.inference_mode():
-        noises = [noise(image, reference, network(image)["restored"]) for image, reference in given]
-    if tolerances is not None:
-        noises = [found / tolerance for found, tolerance in zip(noises, tolerances, strict=True)]
-    return -10 * log10(max(*noises, SMALLEST_NOISE))
+        return [
+            effect(crop, reference, network(torch.from_numpy(crop.image))["restored"].numpy())
+            for crop, reference in zip(crops, references, strict=True)
+        ]
 
 
-def noise(image: Tensor, reference: Tensor, candidate: Tensor) -> float:
-    """Error power over the power of what the network adds."""
-    added = float(((reference - image).double() ** 2).sum())
-    return float(((reference - candidate).double() ** 2).sum()) / max(added, SMALLEST_POWER)
+def effect(crop: Crop, reference: Pixels, candidate: Pixels) -> Effect:
+    """Of a candidate beside the restored crop, both (1, 3, H, W)."""
+    noise = _power(reference - candidate) / max(_power(reference - crop.image), SMALLEST_POWER)
+    if crop.target is None:
+        return Effect(noise=noise, loss_db=None)
+    best, left = (min(quality_db(crop.target, pixels), HIGHEST_DB) for pixels in (reference, candidate))
+    return Effect(noise=noise, loss_db=best - left)
+
+
+def _power(array: Pixels) -> float:
+    return float(np.square(array, dtype=np.float64).sum())
 
 
 def _rounded(x: Tensor, span: Tensor | float, levels: int = LEVELS) -> Tensor:

@@ -60,14 +60,20 @@ def _integer_plan(run: Run, recipe: RecipeRun) -> list[Part]:
 
 def _expected(run: Run, recipe: RecipeRun) -> Part:
     assert recipe.precision is not None
-    place = recipe.precision_name
-    return say(
+    place, simulated = recipe.precision_name, recipe.precision.simulated
+    phrase: Phrase = (
         f"{len(recipe.precision.integer)} convolutions are planned in 8-bit integers, ",
         run.number(f"{place}.integer_share", SHARE, "%"),
-        " of all MACs; their noise was expected to leave a residual SNR of at least ",
-        run.number(f"{place}.expected_residual_snr_db", unit="dB"),
-        ".",
+        " of all MACs",
     )
+    if simulated is None:
+        return say(*phrase, ".")
+    snr = run.number(f"{place}.simulated.residual_snr_db", unit="dB")
+    phrase = (*phrase, "; simulated on the calibration crops they leave a residual SNR of at least ", snr)
+    if simulated.worst_loss_db is None:
+        return say(*phrase, ".")
+    worst = run.number(f"{place}.simulated.worst_loss_db", "z.3f", "dB")
+    return say(*phrase, " and lose at most ", worst, " of PSNR on one.")
 
 
 def _overflow(run: Run, place: str, overflow: Sequence[OverflowBound]) -> Part:

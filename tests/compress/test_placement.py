@@ -2,29 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 
 from moceir_edge.compress.group_costs import modelled_costs
 from moceir_edge.compress.groups import Choice, groups_of
-from moceir_edge.compress.placement import Option, Options, place
+from moceir_edge.compress.placement import Budget, Option, Options, Placed, place
 from moceir_edge.errors import GateError
 from moceir_edge.program.program import Builder, Kind, Program
 
 
-def group(name: str, *, cost: float = 0.5, noise_db: float = 30.0, share: float = 0.1) -> Options:
+def group(
+    name: str,
+    *,
+    cost: float = 0.5,
+    noise_db: float = 30.0,
+    share: float = 0.1,
+    losses: Mapping[str, float] = MappingProxyType({}),
+) -> Options:
     """Float of cost 1, or int8."""
-    numbers = {"integer": (f"{name}.conv",), "cost": cost, "noise": 10 ** (-noise_db / 10), "share": share}
-    floats = Option(choice=Choice.FLOAT, integer=(), cost=1.0, noise=0.0, share=0.0)
-    return Options(name=name, options=(floats, Option(choice=Choice.INT8, **numbers)))  # type: ignore[arg-type]
+    floats = Option(choice=Choice.FLOAT, integer=(), cost=1.0, noise=0.0, share=0.0, losses={})
+    int8 = Option(
+        choice=Choice.INT8,
+        integer=(f"{name}.conv",),
+        cost=cost,
+        noise=10 ** (-noise_db / 10),
+        share=share,
+        losses=dict(losses),
+    )
+    return Options(name=name, options=(floats, int8))
 
 
-def integer(groups: list[Options], *, residual_snr_db: float = 20.0, least_share: float = 0.0) -> set[str]:
+def placed(
+    groups: list[Options], *, residual_snr_db: float = 20.0, loss_db: float = 0.1, least_share: float = 0.0
+) -> tuple[Placed, ...]:
+    """What the groups become."""
+    return place(groups, Budget(residual_snr_db=residual_snr_db, loss_db=loss_db), least_share=least_share)
+
+
+def integer(groups: list[Options], **given: float) -> set[str]:
     """Names of the groups that go into integers."""
-    placed = place(groups, residual_snr_db=residual_snr_db, least_share=least_share)
-    return {found.name for found in placed if found.chosen.choice is not Choice.FLOAT}
+    return {found.name for found in placed(groups, **given) if found.chosen.choice is not Choice.FLOAT}
 
 
 def test_the_budget_goes_where_it_saves_most() -> None:
@@ -44,23 +66,38 @@ def test_where_int8_is_slower_it_is_not_used() -> None:
     """Unless the share of MACs asks for it, which the reason says."""
     groups = [group("slow", cost=1.2), group("fast", cost=0.4)]
     assert integer(groups) == {"fast"}
-    placed = place(groups, residual_snr_db=20.0, least_share=0.2)
-    assert "taken for the share" in placed[0].reason
-    assert "0.40 of float's cost" in placed[1].reason
-    assert "1.20 times as much as float" in place(groups, residual_snr_db=20.0, least_share=0.0)[0].reason
+    slow, fast = placed(groups, least_share=0.2)
+    assert "taken for the share" in slow.reason
+    assert "0.40 of float's cost" in fast.reason
+    assert "1.20 times as much as float" in placed(groups)[0].reason
 
 
 def test_a_loud_group_stays_in_float_with_the_reason() -> None:
     """Its noise alone is beyond the budget."""
-    [loud, _] = place([group("loud", noise_db=15.0), group("quiet")], residual_snr_db=20.0, least_share=0.0)
+    [loud, _] = placed([group("loud", noise_db=15.0), group("quiet")])
     assert loud.chosen.choice is Choice.FLOAT
     assert "15.0 dB below" in loud.reason
 
 
+def test_losses_add_up_for_each_task() -> None:
+    """0.06 dB of one task and 0.06 dB of another fit into 0.1 dB, twice the same does not; the reason says of what."""
+    rain, haze = {"derain": 0.06, "dehaze": 0.0}, {"derain": 0.0, "dehaze": 0.06}
+    assert integer([group("a", losses=rain), group("b", losses=haze)]) == {"a", "b"}
+    assert integer([group("a", losses=haze), group("b", losses=haze, cost=0.4)]) == {"b"}
+    assert integer([group("a", losses=haze), group("b", losses=haze)], loss_db=0.13) == {"a", "b"}
+    assert "and 0.060 dB of dehaze" in placed([group("a", losses=haze)])[0].reason
+    assert "dB of" not in placed([group("a")])[0].reason
+
+
 def test_a_budget_that_cannot_be_met_says_which_groups_cost_what() -> None:
     """Half of the MACs cannot be in integers within the noise."""
-    with pytest.raises(GateError, match=r"no placement of int8 .* loudest alone: b 12\.0 dB, a 14\.0 dB"):
-        place([group("a", noise_db=14.0), group("b", noise_db=12.0)], residual_snr_db=20.0, least_share=0.1)
+    groups = [group("a", noise_db=14.0), group("b", noise_db=12.0, losses={"derain": 0.2})]
+    with pytest.raises(
+        GateError, match=r"loudest alone: b: its noise, 12\.0 dB .*, and 0\.200 dB of derain; a: .*14\.0 dB"
+    ):
+        placed(groups, least_share=0.1)
+    with pytest.raises(GateError, match=r"its losses under 0\.10 dB"):
+        placed([group("b", losses={"derain": 0.2})], least_share=0.1)
 
 
 def test_no_more_is_asked_than_can_be() -> None:
@@ -73,18 +110,25 @@ def test_the_plan_is_the_cheapest_of_all() -> None:
     draw = np.random.default_rng(0)
     for _ in range(5):
         groups = [
-            group(str(i), cost=draw.uniform(0.2, 1.3), noise_db=draw.uniform(18, 35), share=draw.uniform(0, 0.2))
+            group(
+                str(i),
+                cost=draw.uniform(0.2, 1.3),
+                noise_db=draw.uniform(18, 35),
+                share=draw.uniform(0, 0.2),
+                losses={"derain": draw.uniform(0, 0.03)},
+            )
             for i in range(9)
         ]
         allowed = [
             sum(option.cost for option in chosen)
             for chosen in product(*(found.options for found in groups))
-            if sum(o.noise for o in chosen) <= 0.01 and sum(o.share for o in chosen) >= 0.3
+            if sum(o.noise for o in chosen) <= 0.01
+            and sum(o.share for o in chosen) >= 0.3
+            and sum(o.losses.get("derain", 0.0) for o in chosen) <= 0.1
         ]
         if not allowed:
             continue
-        placed = place(groups, residual_snr_db=20.0, least_share=0.3)
-        assert sum(found.chosen.cost for found in placed) <= min(allowed) * (1 + 2e-3)
+        assert sum(found.chosen.cost for found in placed(groups, least_share=0.3)) <= min(allowed) * (1 + 2e-3)
 
 
 def test_model_of_costs() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from moceir_edge.compress.group_costs import GroupCosts, modelled_costs
 from moceir_edge.compress.groups import Choice, Group, groups_of
-from moceir_edge.compress.precision import PrecisionPlan
-from moceir_edge.compress.search import search_plan, worthwhile
-from moceir_edge.compress.simulation import Ranges
+from moceir_edge.compress.precision import Allowed, PrecisionPlan
+from moceir_edge.compress.search import search_plan, telling, worthwhile
+from moceir_edge.compress.simulation import Crop, Ranges
 from moceir_edge.keeping import Forgetful, Keeper, Within
 from moceir_edge.program.lower import lower
 from moceir_edge.program.program import Program
@@ -20,6 +21,8 @@ from moceir_edge.run_folder import RunFolder
 from tests.targets.networks import crops, small_network
 
 SIZE = (32, 40)
+
+ALLOWED = Allowed(residual_snr_db=5.0, mean_loss_db=0.1, worst_loss_db=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +47,8 @@ class Measuring:
 def searched(program: Program, measure: Measuring, keeper: Keeper, *, pictures: int = 2) -> PrecisionPlan:
     """A plan."""
     options = QuantizeOptions(crop=32)
-    given = crops(pictures)
-    targets = [None] * pictures
-    return search_plan(
-        program, given, targets, options, measure, size=SIZE, residual_snr_db=5.0, loss_db=0.5, keeper=keeper
-    )
+    given = [Crop(crop, task="derain") for crop in crops(pictures)]
+    return search_plan(program, given, options, measure, allowed=ALLOWED, size=SIZE, keeper=keeper)
 
 
 def test_an_interrupted_search_goes_on(program: Program, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_an_interrupted_search_goes_on(program: Program, tmp_path: Path) -> None
     whole = searched(program, Measuring(program), Forgetful())
 
     def interrupt(line: str) -> None:
-        if line == "search-noise-1: running":
+        if line == "search-effects-1: running":
             raise KeyboardInterrupt
 
     measure = Measuring(program)
@@ -67,8 +67,8 @@ def test_an_interrupted_search_goes_on(program: Program, tmp_path: Path) -> None
     with run.open(force=False):
         plan = searched(program, measure, Within(run, "search", {"model": "a"}))
     assert measure.asked == 1
-    assert run.reused == ["search-costs", "search-noise-0"]
-    assert run.ran == ["search-noise-1"]
+    assert run.reused == ["search-costs", "search-effects-0"]
+    assert run.ran == ["search-effects-1"]
     assert plan == whole
     run = RunFolder(tmp_path / "run", say=lambda _: None)
     with run.open(force=False):
@@ -92,3 +92,15 @@ def test_every_group_has_its_choice(program: Program) -> None:
     plan = searched(program, Measuring(program), Forgetful())
     assert [group.name for group in plan.groups] == [group.name for group in groups_of(program)]
     assert plan.costs.startswith("float32 multiply-accumulates")
+
+
+def test_effects_are_measured_on_crops_of_every_task() -> None:
+    """Two of each of several tasks, four of a single one, as far as there are some."""
+    one = np.zeros((1, 3, 8, 8), np.float32)
+
+    def chosen(*tasks: str) -> list[int]:
+        return telling([Crop(one, task=task) for task in tasks])
+
+    assert chosen(*"abcabcabc") == [0, 3, 1, 4, 2, 5]
+    assert chosen(*"aaaaaa") == [0, 1, 2, 3]
+    assert chosen("a", "b", "b") == [0, 1, 2]

@@ -24,7 +24,7 @@ from moceir_edge.compress.costs import GuardCost, SlimCosts
 from moceir_edge.compress.groups import Choice
 from moceir_edge.compress.layer_choice import LayerPlan
 from moceir_edge.compress.placement import Option, Placed
-from moceir_edge.compress.precision import PrecisionPlan
+from moceir_edge.compress.precision import PrecisionPlan, Simulated
 from moceir_edge.compress.prune import PruningPlan
 from moceir_edge.compress.simulation import Ranges
 from moceir_edge.parity.compare import PictureScore, Row, summarize
@@ -236,12 +236,12 @@ def overflow() -> tuple[OverflowBound, ...]:
 
 def precision_plan() -> PrecisionPlan:
     """One convolution in integers."""
-    chosen = Option(choice=Choice.INT8, integer=("enc.9",), cost=0.5, noise=0.0006, share=0.7)
+    chosen = Option(choice=Choice.INT8, integer=("enc.9",), cost=0.5, noise=0.0006, share=0.7, losses={"derain": 0.02})
     return PrecisionPlan(
         integer={"enc.9": Ranges(input=1.0, output=2.0)},
         skipped=(),
         integer_share=0.7,
-        expected_residual_snr_db=32.03,
+        simulated=Simulated(residual_snr_db=32.03, mean_loss_db={"derain": 0.021}, worst_loss_db=0.043),
         groups=(Placed(name="enc.9", chosen=chosen, float_cost=1.0, reason="0.50 of float's cost"),),
         costs="modelled",
         cost_share=0.5,

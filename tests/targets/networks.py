@@ -44,7 +44,7 @@ def picture(*, size: tuple[int, int] = SIZE) -> Image:
 def full_plan(program: Program) -> PrecisionPlan:
     """Every candidate in integers."""
     ranges = measure_ranges(program, crops())
-    return PrecisionPlan(integer=ranges, skipped=(), integer_share=1.0, expected_residual_snr_db=0.0)
+    return PrecisionPlan(integer=ranges, skipped=(), integer_share=1.0)
 
 
 def exported(target: Target, program: Program, recipe: Recipe, folder: Path) -> Artifact:

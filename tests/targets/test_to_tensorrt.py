@@ -65,7 +65,7 @@ def export(program: Program, given: Recipe, folder: Path) -> Exported:
     crops = [np.random.default_rng(seed).random((1, 3, *SIZE), np.float32) for seed in range(2)]
     if given.precision is Precision.INT8:
         ranges = measure_ranges(program, crops)
-        plan = PrecisionPlan(integer=ranges, skipped=(), integer_share=1.0, expected_residual_snr_db=0.0)
+        plan = PrecisionPlan(integer=ranges, skipped=(), integer_share=1.0)
         plan.write(folder / PLAN_FILE)
     return TARGET.export(TARGET.prepare(program, given), given, crops, folder)
 
