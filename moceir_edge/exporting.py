@@ -14,7 +14,7 @@ from moceir_edge.artifacts import FILE_NAME, Artifact, Counts, Golden, Origin, O
 from moceir_edge.compress.group_costs import MODELLED, GroupCosts, modelled_costs
 from moceir_edge.compress.groups import Group, candidates
 from moceir_edge.compress.precision import Allowed, PrecisionPlan
-from moceir_edge.compress.search import search_plan
+from moceir_edge.compress.search import search_plan, telling_crops
 from moceir_edge.compress.simulation import Crop, Ranges
 from moceir_edge.data.dataset import Dataset, Sample
 from moceir_edge.data.images import Pixels
@@ -41,6 +41,9 @@ from moceir_edge.terms import Precision, Progress, TargetName, Task, silent
 
 GOLDEN_SIZE = (128, 128)
 """Size of golden pictures where the artifact serves any."""
+
+SHORTLIST = 3
+"""Pictures that are looked at, for each that calibrates."""
 
 LIBRARIES = (
     "moceir-edge",
@@ -152,7 +155,7 @@ def write_model(
             settled = settle(model, recipe, calibration, progress=progress)
             prepared, overflow = with_islands(prepared, settled.placed.added), settled.overflow
         case Precision.INT8:
-            crops = calibrate(calibration, recipe, say=search.say)
+            crops = calibrate(prepared, calibration, recipe, say=search.say)
             inputs = {
                 "versions": versions(),
                 "model": model.sha256,
@@ -200,14 +203,20 @@ def with_memory(artifact: Artifact, target: Target, folder: Path) -> Artifact:
     return artifact.model_copy(update=update)
 
 
-def calibrate(dataset: Dataset, recipe: Recipe, *, say: Callable[[str], None] = lambda _: None) -> tuple[Crop, ...]:
-    """Centre crops balanced over the tasks; of the fixed size where the artifact has one."""
+def calibrate(
+    program: Program, dataset: Dataset, recipe: Recipe, *, say: Callable[[str], None] = lambda _: None
+) -> tuple[Crop, ...]:
+    """Centre crops balanced over the tasks, half of them those that the program changes least.
+
+    Of the fixed size where the artifact has one. DataError where there is no picture.
+    """
     if not dataset.samples:
         raise DataError("int8 needs calibration pictures, and none are left for choosing", "give --calibration DATA")
     if len(dataset.samples) == 1:
         say(f"warning: only {dataset.samples[0].name} calibrates int8; ranges from one picture may be too narrow")
     options = recipe.quantize_options
     size = recipe.fixed_size or (options.crop, options.crop)
+    of_a_task = max(1, options.pictures // len(dataset.tasks))
 
     def cut(pixels: Pixels) -> NDArray[np.float32]:
         return pad(centre(pixels, size), size)[None]
@@ -216,7 +225,8 @@ def calibrate(dataset: Dataset, recipe: Recipe, *, say: Callable[[str], None] = 
         pair = sample.load()
         return Crop(cut(pair.input), None if pair.target is None else cut(pair.target), sample.task)
 
-    return tuple(map(crop, subset(dataset, max(1, options.pictures // len(dataset.tasks))).samples))
+    shortlist = [crop(sample) for sample in subset(dataset, SHORTLIST * of_a_task).samples]
+    return telling_crops(program, shortlist, of_a_task)
 
 
 def plan_of(

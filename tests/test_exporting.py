@@ -89,10 +89,11 @@ def test_doubts_about_int8_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_calibration_picture_is_named() -> None:
     """Ranges of one picture are narrow."""
     said: list[str] = []
+    program = lower(small_network())
     picture = sample("derain/0", noise(0, height=64, width=64))
-    exporting.calibrate(dataset(picture), recipe("onnx", "int8", size=SIZE), say=said.append)
+    exporting.calibrate(program, dataset(picture), recipe("onnx", "int8", size=SIZE), say=said.append)
     assert said
     assert "only derain/0 calibrates" in said[0]
     more = dataset(picture, sample("derain/1", noise(1, height=64, width=64)))
-    exporting.calibrate(more, recipe("onnx", "int8", size=SIZE), say=said.append)
+    exporting.calibrate(program, more, recipe("onnx", "int8", size=SIZE), say=said.append)
     assert len(said) == 1

@@ -21,6 +21,7 @@ from moceir_edge.exporting import calibrate, write_model
 from moceir_edge.network.checkpoint import LoadedModel, save
 from moceir_edge.network.golden import PREFIX
 from moceir_edge.processor import has_vnni
+from moceir_edge.program.lower import lower
 from moceir_edge.recipe.read import read_recipe
 from moceir_edge.recipe.schema import Recipe
 from moceir_edge.records import Skipped
@@ -92,7 +93,8 @@ class Workshop:
 
     def crops(self) -> foreign.Crops:
         """Calibration pictures of the size, the same for every quantizer."""
-        return [crop.image for crop in calibrate(self.calibration, recipe_of(Precision.INT8, self.size))]
+        crops = calibrate(lower(self.kept.network), self.calibration, recipe_of(Precision.INT8, self.size))
+        return [crop.image for crop in crops]
 
     def job(self, variant: Variant, library: Library, path: Path, *, hint: str | None = None) -> Job:
         """A job for a file; OpenVINO keeps weights beside it."""

@@ -29,7 +29,7 @@ class Option(Record):
     """One choice for a group.
 
     cost: in the unit of all costs of a plan. noise: error power at the output over the power of what the network adds.
-    losses: of PSNR in dB by task, never negative. share: of all MACs, in integers. integer: its convolutions in
+    losses: of PSNR in dB by task, without sign. share: of all MACs, in integers. integer: its convolutions in
     integers.
     """
 

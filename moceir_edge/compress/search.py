@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain, islice
 
 from moceir_edge import processor
 from moceir_edge.compress.group_costs import GroupCosts
@@ -14,6 +15,7 @@ from moceir_edge.compress.simulation import (
     Crop,
     Effects,
     Ranges,
+    changed,
     judgeable,
     measure_effects,
     measure_ranges,
@@ -59,7 +61,7 @@ def search_plan(
     references = restored_crops(program, crops)
     crops = judgeable(crops, references)
     measured = []
-    for number in telling(crops):
+    for number in measured_on(crops):
         cut = centred(crops[number], options.crop)
         effects = partial(
             measure_effects, program, choices, cut, ranges, reduced_range=options.reduced_range, progress=progress
@@ -91,7 +93,20 @@ def centred(crop: Crop, side: int) -> Crop:
     return replace(crop, image=image, target=target)
 
 
-def telling(crops: Sequence[Crop]) -> list[int]:
+def telling_crops(program: Program, crops: Sequence[Crop], of_a_task: int) -> tuple[Crop, ...]:
+    """So many crops of each task: in turn one that the program changes least, where noise shows most, and the next."""
+    references = restored_crops(program, crops)
+    changes = [changed(crop, reference) for crop, reference in zip(crops, references, strict=True)]
+    chosen: list[Crop] = []
+    for task in dict.fromkeys(crop.task for crop in crops):
+        as_they_come = [number for number, crop in enumerate(crops) if crop.task == task]
+        least = sorted(as_they_come, key=lambda number: changes[number])
+        in_turn = dict.fromkeys(chain.from_iterable(zip(least, as_they_come, strict=True)))
+        chosen += [crops[number] for number in islice(in_turn, of_a_task)]
+    return tuple(chosen)
+
+
+def measured_on(crops: Sequence[Crop]) -> list[int]:
     """Which crops the effects of groups are measured on: the first ones of each task."""
     tasks = dict.fromkeys(crop.task for crop in crops)
     wanted = max(OF_A_TASK, -(-MEASURED_CROPS // max(1, len(tasks))))

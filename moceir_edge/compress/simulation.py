@@ -185,11 +185,16 @@ def simulate(
 
 def effect(crop: Crop, reference: Pixels, candidate: Pixels) -> Effect:
     """Of a candidate beside the restored crop, both (1, 3, H, W)."""
-    noise = _power(reference - candidate) / max(_power(reference - crop.image), SMALLEST_POWER)
+    noise = _power(reference - candidate) / max(changed(crop, reference), SMALLEST_POWER)
     if crop.target is None:
         return Effect(noise=noise, loss_db=None)
     best, left = (min(quality_db(crop.target, pixels), HIGHEST_DB) for pixels in (reference, candidate))
     return Effect(noise=noise, loss_db=best - left)
+
+
+def changed(crop: Crop, reference: Pixels) -> float:
+    """The power of what the network adds to a crop."""
+    return _power(reference - crop.image)
 
 
 def _power(array: Pixels) -> float:

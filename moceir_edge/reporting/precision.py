@@ -70,10 +70,10 @@ def _expected(run: Run, recipe: RecipeRun) -> Part:
         return say(*phrase, ".")
     snr = run.number(f"{place}.simulated.residual_snr_db", unit="dB")
     phrase = (*phrase, "; simulated on the calibration crops they leave a residual SNR of at least ", snr)
-    if simulated.worst_loss_db is None:
+    if simulated.largest_change_db is None:
         return say(*phrase, ".")
-    worst = run.number(f"{place}.simulated.worst_loss_db", "z.3f", "dB")
-    return say(*phrase, " and lose at most ", worst, " of PSNR on one.")
+    most = run.number(f"{place}.simulated.largest_change_db", ".3f", "dB")
+    return say(*phrase, " and change PSNR by at most ", most, " on one.")
 
 
 def _overflow(run: Run, place: str, overflow: Sequence[OverflowBound]) -> Part:

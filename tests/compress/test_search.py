@@ -11,8 +11,8 @@ import pytest
 from moceir_edge.compress.group_costs import GroupCosts, modelled_costs
 from moceir_edge.compress.groups import Choice, Group, groups_of
 from moceir_edge.compress.precision import Allowed, PrecisionPlan
-from moceir_edge.compress.search import search_plan, telling, worthwhile
-from moceir_edge.compress.simulation import Crop, Ranges
+from moceir_edge.compress.search import measured_on, search_plan, telling_crops, worthwhile
+from moceir_edge.compress.simulation import Crop, Ranges, changed, restored_crops
 from moceir_edge.keeping import Forgetful, Keeper, Within
 from moceir_edge.program.lower import lower
 from moceir_edge.program.program import Program
@@ -99,8 +99,19 @@ def test_effects_are_measured_on_crops_of_every_task() -> None:
     one = np.zeros((1, 3, 8, 8), np.float32)
 
     def chosen(*tasks: str) -> list[int]:
-        return telling([Crop(one, task=task) for task in tasks])
+        return measured_on([Crop(one, task=task) for task in tasks])
 
     assert chosen(*"abcabcabc") == [0, 3, 1, 4, 2, 5]
     assert chosen(*"aaaaaa") == [0, 1, 2, 3]
     assert chosen("a", "b", "b") == [0, 1, 2]
+
+
+def test_crops_that_are_changed_least_calibrate_too(program: Program) -> None:
+    """In turn with the others, each once; every task has as many as it can."""
+    [first, second, third] = crops(3)
+    given = [Crop(first, task="a"), Crop(second, task="a"), Crop(third, task="b")]
+    found = telling_crops(program, given, 2)
+    changes = [changed(crop, reference) for crop, reference in zip(given, restored_crops(program, given), strict=True)]
+    assert found[0] is given[int(np.argmin(changes[:2]))]
+    assert {id(crop) for crop in found} == {id(crop) for crop in given}
+    assert [crop.task for crop in telling_crops(program, given, 1)] == ["a", "b"]
