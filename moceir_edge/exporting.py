@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moceir_edge.artifacts import FILE_NAME, Artifact, Counts, Golden, Origin, OverflowBound, file_entries
+from moceir_edge.compress.crops import Crop, telling_crops
 from moceir_edge.compress.group_costs import MODELLED, GroupCosts, modelled_costs
 from moceir_edge.compress.groups import Group, candidates
 from moceir_edge.compress.precision import Allowed, PrecisionPlan
-from moceir_edge.compress.search import search_plan, telling_crops
-from moceir_edge.compress.simulation import Crop, Ranges
+from moceir_edge.compress.ranges import Ranges
+from moceir_edge.compress.search import search_plan
 from moceir_edge.data.dataset import Dataset, Sample
 from moceir_edge.data.images import Pixels
 from moceir_edge.data.samples import read_data

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from math import inf, log10
 from statistics import fmean
 
+from moceir_edge.compress.crops import Crop
 from moceir_edge.compress.group_costs import GroupCosts
 from moceir_edge.compress.groups import Choice, Group
 from moceir_edge.compress.placement import Budget, Option, Options, Placed, noise_db, place
-from moceir_edge.compress.simulation import Crop, Effect, Effects, Ranges, simulate
+from moceir_edge.compress.ranges import Ranges
+from moceir_edge.compress.simulation import Effect, Effects, simulate
 from moceir_edge.errors import GateError
 from moceir_edge.metrics import Pixels
 from moceir_edge.program.macs import macs_by_operation
@@ -23,7 +25,7 @@ SAFETY_DB = 8.0
 SAFE_SHARE = 0.5
 """Of the PSNR that may be lost, how much a plan may lose on calibration crops."""
 
-BUDGETS_DB = (4.0, 8.0, 12.0, 16.0, 20.0, 24.0)
+BUDGETS_DB = tuple(range(4, 26, 2))
 """Budgets that are tried, as dB below what the gate of the residual SNR allows, the loudest first."""
 
 LOOSE_DB = 10.0

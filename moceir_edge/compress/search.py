@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
-from itertools import chain, islice
 
 from moceir_edge import processor
+from moceir_edge.compress.crops import Crop, centred, judgeable, restored_crops
 from moceir_edge.compress.group_costs import GroupCosts
 from moceir_edge.compress.groups import Choice, Group, candidates, groups_of
 from moceir_edge.compress.precision import Allowed, PrecisionPlan, options_of, settle_plan
-from moceir_edge.compress.simulation import (
-    Crop,
-    Effects,
-    Ranges,
-    changed,
-    judgeable,
-    measure_effects,
-    measure_ranges,
-    restored_crops,
-)
+from moceir_edge.compress.ranges import Ranges, measure_ranges
+from moceir_edge.compress.simulation import Effects, measure_effects
 from moceir_edge.keeping import Keeper
 from moceir_edge.program.program import Program
 from moceir_edge.recipe.schema import QuantizeOptions
 from moceir_edge.records import Skipped
-from moceir_edge.runner import centre
 from moceir_edge.terms import Progress, silent
 
 MEASURED_CROPS = 4
@@ -54,7 +44,7 @@ def search_plan(
     size: at which MACs are counted. keeper: of the parts. GateError where no plan is quiet enough.
     """
     groups = groups_of(program, keep_float=options.keep_float)
-    ranges = measure_ranges(program, crops)
+    ranges = measure_ranges(program, [crop.image for crop in crops])
     costs = keeper.stage("costs", processor.identity(), GroupCosts, lambda: measure(groups, ranges))
     choices = {group: worthwhile(group, costs) for group in groups}
     listed = {group.name: found for group, found in choices.items()}
@@ -82,28 +72,6 @@ def search_plan(
     kept = (name for name in dense if name not in free)
     reason = "kept in float by the recipe (quantize.keep_float)"
     return plan.model_copy(update={"skipped": (*plan.skipped, *(Skipped(what=n, reason=reason) for n in kept))})
-
-
-def centred(crop: Crop, side: int) -> Crop:
-    """Its centre, of at most `side` pixels a side."""
-    image, target = (
-        pixels if pixels is None else centre(pixels[0], (side, side))[None] for pixels in (crop.image, crop.target)
-    )
-    assert image is not None
-    return replace(crop, image=image, target=target)
-
-
-def telling_crops(program: Program, crops: Sequence[Crop], of_a_task: int) -> tuple[Crop, ...]:
-    """So many crops of each task: in turn one that the program changes least, where noise shows most, and the next."""
-    references = restored_crops(program, crops)
-    changes = [changed(crop, reference) for crop, reference in zip(crops, references, strict=True)]
-    chosen: list[Crop] = []
-    for task in dict.fromkeys(crop.task for crop in crops):
-        as_they_come = [number for number, crop in enumerate(crops) if crop.task == task]
-        least = sorted(as_they_come, key=lambda number: changes[number])
-        in_turn = dict.fromkeys(chain.from_iterable(zip(least, as_they_come, strict=True)))
-        chosen += [crops[number] for number in islice(in_turn, of_a_task)]
-    return tuple(chosen)
 
 
 def measured_on(crops: Sequence[Crop]) -> list[int]:

@@ -1,47 +1,26 @@
-"""8-bit convolutions in simulation: their ranges, and what they do to restored crops."""
+"""8-bit convolutions in simulation: what they do to restored crops."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from statistics import fmean
-from typing import Annotated
 
-import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from moceir_edge.compress.groups import Choice, Group, candidates
+from moceir_edge.compress.crops import Crop, changed, power
+from moceir_edge.compress.groups import Choice, Group
+from moceir_edge.compress.ranges import LEVELS, SMALLEST_POWER, Ranges, rounded
 from moceir_edge.metrics import Pixels, quality_db
 from moceir_edge.program.execute import StaticNetwork, compute
 from moceir_edge.program.program import Operation, Program
 from moceir_edge.records import Record
 from moceir_edge.terms import Progress, silent
 
-
-@dataclass(frozen=True)
-class Crop:
-    """Of a calibration picture: (1, 3, H, W) in [0, 1], what it should become where that is known, and its task."""
-
-    image: Pixels
-    target: Pixels | None = None
-    task: str = ""
-
-
-LEVELS = 127
-"""Steps of a symmetric signed 8-bit integer on each side of zero."""
-
 REDUCED_LEVELS = 63
 """Steps of a weight that leaves one bit free: x86 without VNNI adds pairs of products up in 16 bits, which saturate.
 
 Depthwise convolutions keep all steps: their kernels widen first, and NNCF leaves them alone.
 """
-
-SMALLEST_RANGE = 1e-9
-"""Of values that are 0 on every crop; steps of 0 would make NaN of them."""
-
-SMALLEST_POWER = 1e-12
 
 HIGHEST_DB = 100.0
 """PSNR above which nothing is lost any more."""
@@ -65,13 +44,6 @@ class Effects(Record):
     by_group: dict[str, dict[Choice, Effect]]
 
 
-class Ranges(Record):
-    """Largest absolute value that a convolution reads and writes, over the calibration crops."""
-
-    input: Annotated[float, Field(gt=0)]
-    output: Annotated[float, Field(gt=0)]
-
-
 class QuantizedNetwork(StaticNetwork):
     """A program whose `integer` convolutions read, weigh and write 8-bit symmetric values, in simulation."""
 
@@ -88,29 +60,9 @@ class QuantizedNetwork(StaticNetwork):
         weight = constants["weight"]
         span = weight.abs().amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
         levels = self.dense_levels if op.attributes["groups"] == 1 else LEVELS
-        rounded = {**constants, "weight": _rounded(weight, span, levels)}
-        result = compute(op, (_rounded(inputs[0], ranges.input),), rounded)
-        return _rounded(result, ranges.output)
-
-
-def measure_ranges(program: Program, crops: Sequence[Crop]) -> dict[str, Ranges]:
-    """Ranges of every candidate over the crops."""
-    names = {op.name for op in candidates(program)}
-    found: dict[str, tuple[float, float]] = {}
-
-    def watch(op: Operation, inputs: tuple[Tensor, ...], result: Tensor) -> None:
-        if op.name in names:
-            read, written = found.get(op.name, (0.0, 0.0))
-            found[op.name] = max(read, float(inputs[0].abs().max())), max(written, float(result.abs().max()))
-
-    network = StaticNetwork(program)
-    with torch.inference_mode():
-        for crop in crops:
-            network(torch.from_numpy(crop.image), watch=watch)
-    return {
-        name: Ranges(input=max(read, SMALLEST_RANGE), output=max(written, SMALLEST_RANGE))
-        for name, (read, written) in found.items()
-    }
+        integers = {**constants, "weight": rounded(weight, span, levels)}
+        result = compute(op, (rounded(inputs[0], ranges.input),), integers)
+        return rounded(result, ranges.output)
 
 
 def measure_effects(
@@ -148,24 +100,6 @@ def measure_effects(
     return Effects(task=crop.task, by_group=found)
 
 
-def restored_crops(program: Program, crops: Sequence[Crop]) -> list[Pixels]:
-    """What the program makes of the crops in float32, each (1, 3, H, W)."""
-    network = StaticNetwork(program)
-    with torch.inference_mode():
-        return [network(torch.from_numpy(crop.image))["restored"].numpy() for crop in crops]
-
-
-def judgeable(crops: Sequence[Crop], references: Sequence[Pixels]) -> list[Crop]:
-    """The crops, without targets where the restored crops (`references`) of a task are no better than its crops."""
-    gains: dict[str, list[float]] = {}
-    for crop, reference in zip(crops, references, strict=True):
-        if crop.target is not None:
-            gain = quality_db(crop.target, reference) - quality_db(crop.target, crop.image)
-            gains.setdefault(crop.task, []).append(gain)
-    restored = {task for task, found in gains.items() if fmean(found) > 0}
-    return [crop if crop.task in restored else replace(crop, target=None) for crop in crops]
-
-
 def simulate(
     program: Program,
     integer: Mapping[str, Ranges],
@@ -185,22 +119,8 @@ def simulate(
 
 def effect(crop: Crop, reference: Pixels, candidate: Pixels) -> Effect:
     """Of a candidate beside the restored crop, both (1, 3, H, W)."""
-    noise = _power(reference - candidate) / max(changed(crop, reference), SMALLEST_POWER)
+    noise = power(reference - candidate) / max(changed(crop, reference), SMALLEST_POWER)
     if crop.target is None:
         return Effect(noise=noise, loss_db=None)
     best, left = (min(quality_db(crop.target, pixels), HIGHEST_DB) for pixels in (reference, candidate))
     return Effect(noise=noise, loss_db=best - left)
-
-
-def changed(crop: Crop, reference: Pixels) -> float:
-    """The power of what the network adds to a crop."""
-    return _power(reference - crop.image)
-
-
-def _power(array: Pixels) -> float:
-    return float(np.square(array, dtype=np.float64).sum())
-
-
-def _rounded(x: Tensor, span: Tensor | float, levels: int = LEVELS) -> Tensor:
-    step = span / levels
-    return torch.clamp(torch.round(x / step), -levels - 1, levels) * step

@@ -15,7 +15,7 @@ from onnx import helper
 
 from moceir_edge.compress.group_costs import GroupCosts
 from moceir_edge.compress.groups import Choice, Group
-from moceir_edge.compress.simulation import Ranges
+from moceir_edge.compress.ranges import Ranges
 from moceir_edge.processor import cores, processor_name
 from moceir_edge.program.program import Program
 from moceir_edge.records import sha256_of_value

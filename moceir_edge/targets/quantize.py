@@ -1,7 +1,8 @@
 """Post-training int8 of an ONNX graph: NNCF calibrates and corrects biases, the precision plan says where.
 
-A convolution runs in an integer kernel only if its result is quantized too, so results that NNCF leaves open are
-closed with the ranges given. Everything is symmetric and signed with zero points 0, weights per output channel.
+The ranges of what convolutions read and write are the plan's, since NNCF knows one rule for all of them. A convolution
+runs in an integer kernel only if its result is quantized too, so results that NNCF leaves open are closed. Everything
+is symmetric and signed with zero points 0, weights per output channel.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from moceir_edge.compress.simulation import LEVELS, Ranges
+from moceir_edge.compress.ranges import LEVELS, Ranges
 from moceir_edge.errors import MissingBackendError
 from moceir_edge.targets.onnx_runtime import REPAIR
 
@@ -44,6 +45,7 @@ def quantize(
     with quiet_nncf(bars=bars):
         calibrated = _calibrated(model, integer, feeds, reduced_range=reduced_range)
     _sign(calibrated)
+    _set_ranges(calibrated, integer)
     _close(calibrated, integer)
     _require_symmetric(calibrated)
     onnx.checker.check_model(calibrated)
@@ -69,7 +71,7 @@ def _calibrated(
             overflow_fix=overflow,
             # A depthwise convolution would get a scale for each channel, which no integer kernel takes.
             activations_quantization_params=parameters(per_channel=False),
-            # Ranges hold every crop, as in the simulation; by default a mean over the crops clips the hardest pictures.
+            # What biases are corrected for: by default a mean over the crops clips the hardest pictures.
             activations_range_estimator_params=ranges.RangeEstimatorParametersSet.MINMAX,
         ),
     )
@@ -131,6 +133,18 @@ def _sign(model: onnx.ModelProto) -> None:
             arrays[scale].CopyFrom(numpy_helper.from_array(wider, scale))
             arrays[zero].CopyFrom(numpy_helper.from_array(steps.astype(np.int8), zero))
     del model.graph.value_info[:]
+
+
+def _set_ranges(model: onnx.ModelProto, integer: Mapping[str, Ranges]) -> None:
+    """Give what integer convolutions read the steps of the plan."""
+    arrays = {tensor.name: tensor for tensor in model.graph.initializer}
+    makers = {name: node for node in model.graph.node for name in node.output}
+    for node in model.graph.node:
+        if node.name in integer:
+            step = np.array(integer[node.name].input / LEVELS, np.float32)
+            read = makers[node.input[0]]
+            assert read.op_type == "DequantizeLinear", f"{node.name} reads {read.op_type}"
+            arrays[read.input[1]].CopyFrom(numpy_helper.from_array(step, read.input[1]))
 
 
 def _require_symmetric(model: onnx.ModelProto) -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from moceir_edge.artifacts import Artifact, Interface, Proofs, Tensor
 from moceir_edge.compress.group_costs import GroupCosts
 from moceir_edge.compress.groups import Group
-from moceir_edge.compress.simulation import Ranges
+from moceir_edge.compress.ranges import Ranges
 from moceir_edge.errors import ArtifactError
 from moceir_edge.memory import Memory
 from moceir_edge.program.lower import AGREEMENT, GATES, IMAGE, RESTORED, SCORES

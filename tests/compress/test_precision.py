@@ -8,23 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from moceir_edge.compress.crops import Crop, judgeable, restored_crops
 from moceir_edge.compress.group_costs import modelled_costs
 from moceir_edge.compress.groups import Choice, Group, candidates, groups_of
 from moceir_edge.compress.placement import Options
 from moceir_edge.compress.precision import SAFETY_DB, Allowed, Simulated, options_of, settle_plan, summed_up
-from moceir_edge.compress.simulation import (
-    Crop,
-    Effect,
-    Effects,
-    QuantizedNetwork,
-    Ranges,
-    effect,
-    judgeable,
-    measure_effects,
-    measure_ranges,
-    restored_crops,
-    simulate,
-)
+from moceir_edge.compress.ranges import Ranges, measure_ranges
+from moceir_edge.compress.simulation import Effect, Effects, QuantizedNetwork, effect, measure_effects, simulate
 from moceir_edge.errors import GateError
 from moceir_edge.metrics import residual_snr_db
 from moceir_edge.program.execute import StaticNetwork
@@ -59,7 +49,7 @@ def references(program: Program, crops: list[Crop]) -> list[NDArray[np.float32]]
 @pytest.fixture(scope="module")
 def ranges(program: Program, crops: list[Crop]) -> dict[str, Ranges]:
     """What its convolutions read and write."""
-    return measure_ranges(program, crops)
+    return measure_ranges(program, [crop.image for crop in crops])
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +102,7 @@ def test_a_picture_of_zeros_makes_no_nan() -> None:
     """A black calibration picture has no range, and its convolution stays computable."""
     program = one_convolution(1.0)
     black = [Crop(np.zeros((1, 3, 8, 8), np.float32))]
-    ranges = measure_ranges(program, black)
+    ranges = measure_ranges(program, [black[0].image])
     choices = {group: group.choices[1:] for group in groups_of(program)}
     silence = {"only": {Choice.INT8: Effect(noise=0.0, loss_db=None)}}
     assert measure_effects(program, choices, black[0], ranges).by_group == silence

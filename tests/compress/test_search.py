@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from moceir_edge.compress.crops import Crop, changed, restored_crops, telling_crops
 from moceir_edge.compress.group_costs import GroupCosts, modelled_costs
 from moceir_edge.compress.groups import Choice, Group, groups_of
 from moceir_edge.compress.precision import Allowed, PrecisionPlan
-from moceir_edge.compress.search import measured_on, search_plan, telling_crops, worthwhile
-from moceir_edge.compress.simulation import Crop, Ranges, changed, restored_crops
+from moceir_edge.compress.ranges import Ranges
+from moceir_edge.compress.search import measured_on, search_plan, worthwhile
 from moceir_edge.keeping import Forgetful, Keeper, Within
 from moceir_edge.program.lower import lower
 from moceir_edge.program.program import Program

@@ -26,7 +26,7 @@ from moceir_edge.compress.layer_choice import LayerPlan
 from moceir_edge.compress.placement import Option, Placed
 from moceir_edge.compress.precision import PrecisionPlan, Simulated
 from moceir_edge.compress.prune import PruningPlan
-from moceir_edge.compress.simulation import Ranges
+from moceir_edge.compress.ranges import Ranges
 from moceir_edge.parity.compare import PictureScore, Row, summarize
 from moceir_edge.parity.gates import judged
 from moceir_edge.parity.reference import Reference

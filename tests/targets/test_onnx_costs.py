@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moceir_edge.compress.groups import Choice, Group, groups_of
-from moceir_edge.compress.simulation import measure_ranges
+from moceir_edge.compress.ranges import measure_ranges
 from moceir_edge.program.execute import StaticNetwork, shapes
 from moceir_edge.program.lower import lower
 from moceir_edge.program.program import Operation, Program

@@ -13,7 +13,7 @@ import torch
 from onnx import TensorProto, helper
 
 from moceir_edge.compress.precision import PrecisionPlan
-from moceir_edge.compress.simulation import measure_ranges
+from moceir_edge.compress.ranges import measure_ranges
 from moceir_edge.errors import MoceirEdgeError
 from moceir_edge.network.architecture import build_architecture
 from moceir_edge.network.network import MoceIR

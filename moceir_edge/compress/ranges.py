@@ -1,0 +1,94 @@
+"""The ranges that 8-bit values of a convolution have to hold, and the rounding to their steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import product
+from typing import Annotated
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from moceir_edge.compress.groups import candidates
+from moceir_edge.metrics import Pixels
+from moceir_edge.program.execute import StaticNetwork
+from moceir_edge.program.program import Operation, Program
+from moceir_edge.records import Record
+
+LEVELS = 127
+"""Steps of a symmetric signed 8-bit integer on each side of zero."""
+
+HELD = tuple(10 ** (-db / 20) for db in (0.0, 1.5, 3.0, 4.5, 6.0, 7.5, 9.0, 12.0))
+"""Shares of the largest value that a range may hold."""
+
+SOME = 2**17
+"""Values of a crop that are looked at for that, at least."""
+
+SMALLEST_RANGE = 1e-9
+"""Of values that are 0 on every crop; steps of 0 would make NaN of them."""
+
+SMALLEST_POWER = 1e-12
+
+
+class Ranges(Record):
+    """Largest absolute value that a convolution reads and writes in 8 bits; beyond it saturates."""
+
+    input: Annotated[float, Field(gt=0)]
+    output: Annotated[float, Field(gt=0)]
+
+
+def rounded(x: Tensor, span: Tensor | float, levels: int = LEVELS) -> Tensor:
+    """To the steps of a symmetric integer of `levels` on each side whose range is `span`; beyond it saturates."""
+    step = span / levels
+    return torch.clamp(torch.round(x / step), -levels - 1, levels) * step
+
+
+class _Spans:
+    """Of the values at one side of each convolution: the largest, and what is lost where less of them is held."""
+
+    def __init__(self) -> None:
+        self.largest: dict[str, float] = {}
+        self.errors: dict[str, NDArray[np.float64]] = {}
+
+    def widen(self, name: str, x: Tensor) -> None:
+        """Hold the values of one more crop."""
+        self.largest[name] = max(self.largest.get(name, SMALLEST_RANGE), float(x.abs().max()))
+
+    def weigh(self, name: str, x: Tensor) -> None:
+        """Relative error power of one more crop for each share of the largest value; the worst crop counts."""
+        some = x.flatten()[:: max(1, x.numel() // SOME)]
+        power = max(float(some.square().sum()), SMALLEST_POWER)
+        spans = [self.largest[name] * share for share in HELD]
+        errors = [float((rounded(some, span) - some).square().sum()) / power for span in spans]
+        self.errors[name] = np.maximum(self.errors.get(name, np.zeros(len(HELD))), errors)
+
+    def best(self, name: str) -> float:
+        """The range whose worst crop is best."""
+        return self.largest[name] * HELD[int(np.argmin(self.errors[name]))]
+
+
+def measure_ranges(program: Program, crops: Sequence[Pixels]) -> dict[str, Ranges]:
+    """Ranges of every candidate: they hold all values on all crops, or as many as make the worst crop's SQNR best.
+
+    One task may have values so large that the steps which hold them drown the others. SQNR: signal to quantization
+    noise, of what is read or written, on each crop.
+    """
+    read, written = _Spans(), _Spans()
+    names = {op.name for op in candidates(program)}
+    network = StaticNetwork(program)
+
+    def watch(
+        look: Callable[[_Spans, str, Tensor], None], op: Operation, inputs: Sequence[Tensor], result: Tensor
+    ) -> None:
+        if op.name in names:
+            look(read, op.name, inputs[0])
+            look(written, op.name, result)
+
+    with torch.inference_mode():
+        for look, crop in product((_Spans.widen, _Spans.weigh), crops):
+            network(torch.from_numpy(crop), watch=partial(watch, look))
+    return {name: Ranges(input=read.best(name), output=written.best(name)) for name in read.largest}
