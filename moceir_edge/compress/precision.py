@@ -19,7 +19,7 @@ from moceir_edge.program.macs import macs_by_operation
 from moceir_edge.program.program import Program
 from moceir_edge.records import Record, Skipped
 
-SAFETY_DB = 8.0
+SAFETY_DB = 10.0
 """How far above the gate of the residual SNR a plan stays on calibration crops: they are not the judging pictures."""
 
 SAFE_SHARE = 0.5

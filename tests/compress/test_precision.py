@@ -202,7 +202,7 @@ def test_reduced_weights_have_half_the_steps() -> None:
 
 
 def test_slack_is_how_much_louder_it_could_be() -> None:
-    """The least of all: 8 dB above the residual SNR, half of what may be lost in the mean and on the worst crop."""
+    """The least of all: 10 dB above the residual SNR, half of what may be lost in the mean and on the worst crop."""
 
     def slack(**given: object) -> float:
         quiet = {"residual_snr_db": 60.0, "mean_change_db": {}, "largest_change_db": None}
