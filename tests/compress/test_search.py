@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moceir_edge.compress.crops import Crop, changed, restored_crops, telling_crops
+from moceir_edge.compress.crops import Crop
 from moceir_edge.compress.group_costs import GroupCosts, modelled_costs
 from moceir_edge.compress.groups import Choice, Group, groups_of
 from moceir_edge.compress.precision import Allowed, PrecisionPlan
@@ -105,14 +105,3 @@ def test_effects_are_measured_on_crops_of_every_task() -> None:
     assert chosen(*"abcabcabc") == [0, 3, 1, 4, 2, 5]
     assert chosen(*"aaaaaa") == [0, 1, 2, 3]
     assert chosen("a", "b", "b") == [0, 1, 2]
-
-
-def test_crops_that_are_changed_least_calibrate_too(program: Program) -> None:
-    """In turn with the others, each once; every task has as many as it can."""
-    [first, second, third] = crops(3)
-    given = [Crop(first, task="a"), Crop(second, task="a"), Crop(third, task="b")]
-    found = telling_crops(program, given, 2)
-    changes = [changed(crop, reference) for crop, reference in zip(given, restored_crops(program, given), strict=True)]
-    assert found[0] is given[int(np.argmin(changes[:2]))]
-    assert {id(crop) for crop in found} == {id(crop) for crop in given}
-    assert [crop.task for crop in telling_crops(program, given, 1)] == ["a", "b"]

@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 from moceir_edge.compress.groups import candidates
 from moceir_edge.compress.precision import PrecisionPlan
+from moceir_edge.compress.ranges import LEVELS
 from moceir_edge.compress.simulation import QuantizedNetwork
 from moceir_edge.metrics import psnr_db
 from moceir_edge.program.lower import lower
@@ -85,6 +86,17 @@ def test_every_planned_convolution_stands_between_integers(signed: onnx.ModelPro
         assert (kinds == ["DequantizeLinear", "DequantizeLinear"]) is (node.name in plan.integer), node.name
         if node.name in plan.integer:
             assert {reader.op_type for name, reader in readers if name == node.output[0]} == {"QuantizeLinear"}
+
+
+def test_steps_are_those_of_the_plan(signed: onnx.ModelProto, plan: PrecisionPlan) -> None:
+    """What a planned convolution reads and writes has the plan's ranges, whatever NNCF measured."""
+    makers = {node.output[0]: node for node in signed.graph.node}
+    readers = {name: node for node in signed.graph.node for name in node.input}
+    steps = arrays(signed)
+    for name, ranges in plan.integer.items():
+        node = next(node for node in signed.graph.node if node.name == name)
+        assert steps[makers[node.input[0]].input[1]] == pytest.approx(ranges.input / LEVELS)
+        assert steps[readers[node.output[0]].input[1]] == pytest.approx(ranges.output / LEVELS)
 
 
 def test_zero_points_are_zero(signed: onnx.ModelProto) -> None:
