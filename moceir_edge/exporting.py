@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from moceir_edge.artifacts import FILE_NAME, Artifact, Counts, Golden, Origin, OverflowBound, file_entries
 from moceir_edge.compress.crops import Crop, telling_crops
 from moceir_edge.compress.group_costs import MODELLED, GroupCosts, modelled_costs
-from moceir_edge.compress.groups import Group, candidates
+from moceir_edge.compress.groups import Group, candidates, groups_of
 from moceir_edge.compress.precision import Allowed, PrecisionPlan
 from moceir_edge.compress.ranges import Ranges
 from moceir_edge.compress.search import search_plan
@@ -235,10 +235,7 @@ def plan_of(
 ) -> PrecisionPlan:
     """Which convolutions run in int8: as given, or searched with noise and costs measured here."""
     if search.plan is not None:
-        unknown = sorted(search.plan.integer.keys() - {op.name for op in candidates(program)})
-        if unknown or not search.plan.integer:
-            what = f"this model has no convolution {unknown[0]}" if unknown else "nothing is in integers there"
-            raise InputError(f"the precision plan does not fit: {what}", "give the precision.json of this model")
+        _require_fitting(search.plan, program, recipe)
         return search.plan
     size = recipe.fixed_size or COUNT_SIZE
 
@@ -259,6 +256,19 @@ def plan_of(
         keeper=search.keeper,
         progress=progress,
     )
+
+
+def _require_fitting(plan: PrecisionPlan, program: Program, recipe: Recipe) -> None:
+    """InputError where a given plan is of another model, or has in integers what the recipe keeps in float."""
+    unknown = sorted(plan.integer.keys() - {op.name for op in candidates(program)})
+    if unknown or not plan.integer:
+        what = f"this model has no convolution {unknown[0]}" if unknown else "nothing is in integers there"
+        raise InputError(f"the precision plan does not fit: {what}", "give the precision.json of this model")
+    groups = groups_of(program, keep_float=recipe.quantize_options.keep_float)
+    kept = sorted(plan.integer.keys() - {name for group in groups for name in group.convolutions})
+    if kept:
+        what = f"{kept[0]} is in integers there, and the recipe keeps it in float (quantize.keep_float)"
+        raise InputError(f"the precision plan does not fit: {what}", "search again without --plan")
 
 
 def allowed_by(limits: Limits) -> Allowed:

@@ -9,8 +9,10 @@ import pytest
 from moceir_edge import exporting
 from moceir_edge.artifacts import Artifact
 from moceir_edge.compress.precision import PrecisionPlan
+from moceir_edge.compress.ranges import Ranges
 from moceir_edge.demonstration import MODEL
-from moceir_edge.exporting import Source, with_memory, write_artifact
+from moceir_edge.errors import InputError
+from moceir_edge.exporting import Search, Source, with_memory, write_artifact
 from moceir_edge.network.checkpoint import LoadedModel, load
 from moceir_edge.parity.verify import Subject, verify_artifact
 from moceir_edge.program.islands import FLOAT16_LARGEST
@@ -84,6 +86,24 @@ def test_doubts_about_int8_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [text[:22] for text in exporting._doubts(plan, full)] == ["int8 costs 1.20 of flo", "this x86 has no VNNI, "]
     assert len([*exporting._doubts(plan, reduced)]) == 1
     assert not [*exporting._doubts(plan.model_copy(update={"cost_share": 0.9}), reduced)]
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "says"),
+    [
+        (("elsewhere",), {}, "no convolution elsewhere"),
+        ((), {}, "nothing is in integers"),
+        (("output",), {"keep_float": ["^output$"]}, "output is in integers there, and the recipe keeps it"),
+    ],
+)
+def test_a_plan_that_does_not_fit_is_refused(names: tuple[str, ...], options: dict[str, object], says: str) -> None:
+    """With what does not fit."""
+    ranges = {name: Ranges(input=1.0, output=1.0) for name in names}
+    plan = PrecisionPlan(integer=ranges, skipped=(), integer_share=0.7)
+    with pytest.raises(InputError, match=says):
+        exporting.plan_of(
+            lower(small_network()), (), recipe("onnx", "int8", quantize=options), search=Search(plan=plan)
+        )
 
 
 def test_one_calibration_picture_is_named() -> None:
