@@ -25,8 +25,11 @@ SAFETY_DB = 10.0
 SAFE_SHARE = 0.5
 """Of the PSNR that may be lost, how much a plan may lose on calibration crops."""
 
-BUDGETS_DB = tuple(range(4, 26, 2))
-"""Budgets that are tried, as dB below what the gate of the residual SNR allows, the loudest first."""
+LOUDEST_DB, QUIETEST_DB = 4.0, 24.0
+"""Between which budgets are tried, as dB below what the gate of the residual SNR allows, the loudest first."""
+
+STEP_DB, FINEST_DB = 4.0, 0.5
+"""Between budgets, and towards the quietest that is possible."""
 
 LOOSE_DB = 10.0
 """How much looser the sum of losses over the groups is than the mean loss that is allowed, in dB: they are added up as
@@ -144,19 +147,23 @@ def settle_plan(
     GateError where even the loudest budget leaves less than `least_share` of MACs in integers, though they could be.
     """
     found: list[tuple[float, PrecisionPlan]] = []
-    for margin in BUDGETS_DB:
+    margin, step = LOUDEST_DB, STEP_DB
+    while margin <= QUIETEST_DB and step >= FINEST_DB:
         try:
             placed = place(options, allowed.budget(margin), least_share=least_share)
         except GateError:
             if not found:
                 raise
-            break
+            step /= 2
+            margin -= step
+            continue
         plan = _plan(placed, ranges, costs=costs)
         effects = simulate(program, plan.integer, crops, references, reduced_range=reduced_range)
         simulated = summed_up(crops, effects)
         found.append((simulated.slack_db(allowed), plan.model_copy(update={"simulated": simulated})))
         if found[-1][0] >= 0:
             break
+        margin += step
     return max(found, key=lambda pair: pair[0])[1]
 
 
