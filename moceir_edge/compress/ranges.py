@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from itertools import product
 from typing import Annotated
 
 import numpy as np
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from moceir_edge.compress.crops import Crop, changed
 from moceir_edge.compress.groups import candidates
-from moceir_edge.metrics import Pixels
 from moceir_edge.program.execute import StaticNetwork
 from moceir_edge.program.program import Operation, Program
 from moceir_edge.records import Record
@@ -58,12 +57,12 @@ class _Spans:
         """Hold the values of one more crop."""
         self.largest[name] = max(self.largest.get(name, SMALLEST_RANGE), float(x.abs().max()))
 
-    def weigh(self, name: str, x: Tensor) -> None:
-        """Relative error power of one more crop for each share of the largest value; the worst crop counts."""
-        some = x.flatten()[:: max(1, x.numel() // SOME)]
-        power = max(float(some.square().sum()), SMALLEST_POWER)
+    def weigh(self, name: str, x: Tensor, added: float) -> None:
+        """Error power of one more crop for each share of the largest value, beside the power `added` to the crop."""
+        every = max(1, x.numel() // SOME)
+        some = x.flatten()[::every]
         spans = [self.largest[name] * share for share in HELD]
-        errors = [float((rounded(some, span) - some).square().sum()) / power for span in spans]
+        errors = [float((rounded(some, span) - some).square().sum()) * every / added for span in spans]
         self.errors[name] = np.maximum(self.errors.get(name, np.zeros(len(HELD))), errors)
 
     def best(self, name: str) -> float:
@@ -71,24 +70,29 @@ class _Spans:
         return self.largest[name] * HELD[int(np.argmin(self.errors[name]))]
 
 
-def measure_ranges(program: Program, crops: Sequence[Pixels]) -> dict[str, Ranges]:
-    """Ranges of every candidate: they hold all values on all crops, or as many as make the worst crop's SQNR best.
+def measure_ranges(program: Program, crops: Sequence[Crop]) -> dict[str, Ranges]:
+    """Ranges of every candidate: they hold all values on all crops, or as many as leave the least error.
 
-    One task may have values so large that the steps which hold them drown the others. SQNR: signal to quantization
-    noise, of what is read or written, on each crop.
+    One task may have values so large that the steps which hold them drown the others. An error weighs as much as the
+    network adds little to its crop, as in the residual SNR, and the worst crop counts.
     """
     read, written = _Spans(), _Spans()
     names = {op.name for op in candidates(program)}
     network = StaticNetwork(program)
 
-    def watch(
-        look: Callable[[_Spans, str, Tensor], None], op: Operation, inputs: Sequence[Tensor], result: Tensor
-    ) -> None:
+    def widen(op: Operation, inputs: Sequence[Tensor], result: Tensor) -> None:
         if op.name in names:
-            look(read, op.name, inputs[0])
-            look(written, op.name, result)
+            read.widen(op.name, inputs[0])
+            written.widen(op.name, result)
+
+    def weigh(added: float, op: Operation, inputs: Sequence[Tensor], result: Tensor) -> None:
+        if op.name in names:
+            read.weigh(op.name, inputs[0], added)
+            written.weigh(op.name, result, added)
 
     with torch.inference_mode():
-        for look, crop in product((_Spans.widen, _Spans.weigh), crops):
-            network(torch.from_numpy(crop), watch=partial(watch, look))
+        images = [torch.from_numpy(crop.image) for crop in crops]
+        references = [network(image, watch=widen)["restored"].numpy() for image in images]
+        for image, crop, reference in zip(images, crops, references, strict=True):
+            network(image, watch=partial(weigh, max(changed(crop, reference), SMALLEST_POWER)))
     return {name: Ranges(input=read.best(name), output=written.best(name)) for name in read.largest}

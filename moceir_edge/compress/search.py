@@ -44,7 +44,7 @@ def search_plan(
     size: at which MACs are counted. keeper: of the parts. GateError where no plan is quiet enough.
     """
     groups = groups_of(program, keep_float=options.keep_float)
-    ranges = measure_ranges(program, [crop.image for crop in crops])
+    ranges = measure_ranges(program, crops)
     costs = keeper.stage("costs", processor.identity(), GroupCosts, lambda: measure(groups, ranges))
     choices = {group: worthwhile(group, costs) for group in groups}
     listed = {group.name: found for group, found in choices.items()}

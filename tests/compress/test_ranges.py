@@ -7,53 +7,54 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
+from moceir_edge.compress.crops import Crop
 from moceir_edge.compress.groups import candidates
-from moceir_edge.compress.ranges import Ranges, measure_ranges, rounded
+from moceir_edge.compress.ranges import measure_ranges, rounded
 from moceir_edge.program.lower import lower
 from moceir_edge.program.program import Builder, Kind, Program
 from tests.targets.networks import crops, small_network
 
 
-def passing() -> Program:
-    """restored = image, by a convolution."""
+def brightening(by: float) -> Program:
+    """restored = (1 + by) image, by a convolution."""
     build = Builder()
     image = build.add(Kind.INPUT, "image")
-    kernel = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
+    kernel = (1 + by) * np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
     build.add(Kind.CONV, "only", image, constants={"weight": kernel}, groups=1)
     return Program(tuple(build.operations), {"restored": "only"}, (), 0)
 
 
-def spread(largest: float, usual: float) -> NDArray[np.float32]:
-    """A crop of uniform values up to `usual`, one of them `largest`."""
+def spread(largest: float, usual: float) -> Crop:
+    """Uniform values up to `usual`, one of them `largest`."""
     values = np.random.default_rng(0).uniform(0, usual, (1, 3, 32, 32)).astype(np.float32)
     values.flat[0] = largest
-    return values
+    return Crop(values)
 
 
-def worst_error(given: Sequence[NDArray[np.float32]], span: float) -> float:
-    """Relative error power of a range, on the worst crop."""
-    tensors = [torch.from_numpy(crop) for crop in given]
+def worst_error(given: Sequence[Crop], span: float) -> float:
+    """Error power of what is read, beside what a constant factor adds, on the worst crop."""
+    tensors = [torch.from_numpy(crop.image) for crop in given]
     return max(float((rounded(x, span) - x).square().sum() / x.square().sum()) for x in tensors)
 
 
 def test_every_candidate_has_ranges() -> None:
     """Above 0, and none beyond what is read and written."""
     program = lower(small_network())
-    ranges = measure_ranges(program, crops())
+    ranges = measure_ranges(program, [Crop(crop) for crop in crops()])
     assert set(ranges) == {op.name for op in candidates(program)}
     assert 0.2 < ranges["patch_embed.proj"].input <= max(float(crop.max()) for crop in crops())
 
 
 def test_values_that_are_all_large_are_held() -> None:
     """Nothing is gained by letting them saturate."""
-    assert measure_ranges(passing(), [spread(1.0, 1.0)])["only"] == Ranges(input=1.0, output=1.0)
+    found = measure_ranges(brightening(0.5), [spread(1.0, 1.0)])["only"]
+    assert (found.input, found.output) == (1.0, 1.5)
 
 
 def test_the_worst_crop_decides() -> None:
     """A crop of small values beside one with a single large one: the range that serves both best lies below it."""
     given = [spread(1.0, 0.5), spread(0.02, 0.02)]
-    found = measure_ranges(passing(), given)["only"].input
+    found = measure_ranges(brightening(0.5), given)["only"].input
     assert found < 1.0
     assert worst_error(given, found) == pytest.approx(min(worst_error(given, found * f) for f in (0.84, 1.0, 1.19)))

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from moceir_edge.artifacts import Artifact, Counts, Origin
+from moceir_edge.compress.crops import Crop
 from moceir_edge.compress.precision import PrecisionPlan
 from moceir_edge.compress.ranges import measure_ranges
 from moceir_edge.network.architecture import build_architecture
@@ -43,7 +44,7 @@ def picture(*, size: tuple[int, int] = SIZE) -> Image:
 
 def full_plan(program: Program) -> PrecisionPlan:
     """Every candidate in integers."""
-    ranges = measure_ranges(program, crops())
+    ranges = measure_ranges(program, [Crop(crop) for crop in crops()])
     return PrecisionPlan(integer=ranges, skipped=(), integer_share=1.0)
 
 

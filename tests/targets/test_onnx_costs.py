@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from moceir_edge.compress.crops import Crop
 from moceir_edge.compress.groups import Choice, Group, groups_of
 from moceir_edge.compress.ranges import measure_ranges
 from moceir_edge.program.execute import StaticNetwork, shapes
@@ -95,7 +96,9 @@ def test_every_choice_of_every_group_is_timed(program: Program) -> None:
 
     groups = groups_of(program)
     chosen = [next(g for g in groups if g.depthwise), next(g for g in groups if not g.depthwise)]
-    costs = measure_costs(program, chosen, measure_ranges(program, crops()), size=SIZE, reduced_range=True)
+    costs = measure_costs(
+        program, chosen, measure_ranges(program, [Crop(crop) for crop in crops()]), size=SIZE, reduced_range=True
+    )
     assert "threads" in costs.what
     assert {name: tuple(found) for name, found in costs.by_group.items()} == {g.name: g.choices for g in chosen}
     assert all(0 < ms < 1000 for found in costs.by_group.values() for ms in found.values())

@@ -12,6 +12,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
+from moceir_edge.compress.crops import Crop
 from moceir_edge.compress.precision import PrecisionPlan
 from moceir_edge.compress.ranges import measure_ranges
 from moceir_edge.errors import MoceirEdgeError
@@ -64,7 +65,7 @@ def export(program: Program, given: Recipe, folder: Path) -> Exported:
     """Export with two crops of noise, and an int8 plan that quantizes every candidate."""
     crops = [np.random.default_rng(seed).random((1, 3, *SIZE), np.float32) for seed in range(2)]
     if given.precision is Precision.INT8:
-        ranges = measure_ranges(program, crops)
+        ranges = measure_ranges(program, [Crop(crop) for crop in crops])
         plan = PrecisionPlan(integer=ranges, skipped=(), integer_share=1.0)
         plan.write(folder / PLAN_FILE)
     return TARGET.export(TARGET.prepare(program, given), given, crops, folder)
