@@ -15,6 +15,9 @@ from moceir_edge.program.execute import StaticNetwork
 from moceir_edge.program.program import Program
 from moceir_edge.runner import centre
 
+SMALLEST_POWER = 1e-12
+SMALLEST_LOSS_DB = 1e-6
+
 
 @dataclass(frozen=True)
 class Crop:
@@ -66,8 +69,21 @@ def telling_crops(program: Program, crops: Sequence[Crop], of_a_task: int) -> tu
 
 
 def changed(crop: Crop, reference: Pixels) -> float:
-    """The power of what the network adds to a crop."""
-    return power(reference - crop.image)
+    """The power of what the network adds to a crop, never 0."""
+    return max(power(reference - crop.image), SMALLEST_POWER)
+
+
+def tolerated_power(crop: Crop, reference: Pixels, *, residual_snr_db: float, loss_db: float) -> float:
+    """The error power that leaves a residual SNR and costs a PSNR at most; reference: the restored crop.
+
+    Noise that has nothing to do with the error there is adds its power to it: a crop that is restored to an error of
+    power M loses `loss_db` of PSNR to noise of M (10^(loss_db / 10) - 1).
+    """
+    tolerated = changed(crop, reference) * 10 ** (-residual_snr_db / 10)
+    if crop.target is None:
+        return tolerated
+    left = max(power(reference - crop.target), SMALLEST_POWER)
+    return min(tolerated, left * (10 ** (max(loss_db, SMALLEST_LOSS_DB) / 10) - 1))
 
 
 def power(array: Pixels) -> float:

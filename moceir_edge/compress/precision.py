@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from math import inf, log10
 from statistics import fmean
 
-from moceir_edge.compress.crops import Crop
+from moceir_edge.compress.crops import SMALLEST_LOSS_DB, Crop, tolerated_power
 from moceir_edge.compress.group_costs import GroupCosts
 from moceir_edge.compress.groups import Choice, Group
 from moceir_edge.compress.placement import Budget, Option, Options, Placed, noise_db, place
@@ -36,7 +36,6 @@ LOOSE_DB = 10.0
 if all had one sign, and cancel out in part."""
 
 SMALLEST_NOISE = 1e-20
-SMALLEST_LOSS_DB = 1e-6
 
 LEAST_SHARE = 0.605
 """Of all MACs in integers: the gate of 60 % counts in the runtime's own graph, a little above it is safe."""
@@ -48,6 +47,10 @@ class Allowed(Record):
     residual_snr_db: float
     mean_loss_db: float
     worst_loss_db: float
+
+    def tolerated(self, crop: Crop, reference: Pixels) -> float:
+        """The error power of a restored crop."""
+        return tolerated_power(crop, reference, residual_snr_db=self.residual_snr_db, loss_db=self.mean_loss_db)
 
     def budget(self, margin_db: float) -> Budget:
         """For the sums over groups."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from moceir_edge.compress.crops import Crop, changed
+from moceir_edge.compress.crops import Crop
 from moceir_edge.compress.groups import candidates
 from moceir_edge.program.execute import StaticNetwork
 from moceir_edge.program.program import Operation, Program
@@ -29,8 +29,6 @@ SOME = 2**17
 
 SMALLEST_RANGE = 1e-9
 """Of values that are 0 on every crop; steps of 0 would make NaN of them."""
-
-SMALLEST_POWER = 1e-12
 
 
 class Ranges(Record):
@@ -57,12 +55,12 @@ class _Spans:
         """Hold the values of one more crop."""
         self.largest[name] = max(self.largest.get(name, SMALLEST_RANGE), float(x.abs().max()))
 
-    def weigh(self, name: str, x: Tensor, added: float) -> None:
-        """Error power of one more crop for each share of the largest value, beside the power `added` to the crop."""
+    def weigh(self, name: str, x: Tensor, tolerated: float) -> None:
+        """Error power of one more crop for each share of the largest value, beside what it tolerates."""
         every = max(1, x.numel() // SOME)
         some = x.flatten()[::every]
         spans = [self.largest[name] * share for share in HELD]
-        errors = [float((rounded(some, span) - some).square().sum()) * every / added for span in spans]
+        errors = [float((rounded(some, span) - some).square().sum()) * every / tolerated for span in spans]
         self.errors[name] = np.maximum(self.errors.get(name, np.zeros(len(HELD))), errors)
 
     def best(self, name: str) -> float:
@@ -70,11 +68,11 @@ class _Spans:
         return self.largest[name] * HELD[int(np.argmin(self.errors[name]))]
 
 
-def measure_ranges(program: Program, crops: Sequence[Crop]) -> dict[str, Ranges]:
+def measure_ranges(program: Program, crops: Sequence[Crop], tolerated: Sequence[float]) -> dict[str, Ranges]:
     """Ranges of every candidate: they hold all values on all crops, or as many as leave the least error.
 
-    One task may have values so large that the steps which hold them drown the others. An error weighs as much as the
-    network adds little to its crop, as in the residual SNR, and the worst crop counts.
+    One task may have values so large that the steps which hold them drown the others. tolerated: the error power of
+    each crop (see `tolerated_power`), beside which its errors are seen; the worst crop counts.
     """
     read, written = _Spans(), _Spans()
     names = {op.name for op in candidates(program)}
@@ -85,14 +83,15 @@ def measure_ranges(program: Program, crops: Sequence[Crop]) -> dict[str, Ranges]
             read.widen(op.name, inputs[0])
             written.widen(op.name, result)
 
-    def weigh(added: float, op: Operation, inputs: Sequence[Tensor], result: Tensor) -> None:
+    def weigh(power: float, op: Operation, inputs: Sequence[Tensor], result: Tensor) -> None:
         if op.name in names:
-            read.weigh(op.name, inputs[0], added)
-            written.weigh(op.name, result, added)
+            read.weigh(op.name, inputs[0], power)
+            written.weigh(op.name, result, power)
 
     with torch.inference_mode():
         images = [torch.from_numpy(crop.image) for crop in crops]
-        references = [network(image, watch=widen)["restored"].numpy() for image in images]
-        for image, crop, reference in zip(images, crops, references, strict=True):
-            network(image, watch=partial(weigh, max(changed(crop, reference), SMALLEST_POWER)))
+        for image in images:
+            network(image, watch=widen)
+        for image, power in zip(images, tolerated, strict=True):
+            network(image, watch=partial(weigh, power))
     return {name: Ranges(input=read.best(name), output=written.best(name)) for name in read.largest}

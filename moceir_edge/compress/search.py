@@ -44,12 +44,12 @@ def search_plan(
     size: at which MACs are counted. keeper: of the parts. GateError where no plan is quiet enough.
     """
     groups = groups_of(program, keep_float=options.keep_float)
-    ranges = measure_ranges(program, crops)
+    references = restored_crops(program, crops)
+    crops = judgeable(crops, references)
+    ranges = measure_ranges(program, crops, list(map(allowed.tolerated, crops, references)))
     costs = keeper.stage("costs", processor.identity(), GroupCosts, lambda: measure(groups, ranges))
     choices = {group: worthwhile(group, costs) for group in groups}
     listed = {group.name: found for group, found in choices.items()}
-    references = restored_crops(program, crops)
-    crops = judgeable(crops, references)
     measured = []
     for number in measured_on(crops):
         cut = centred(crops[number], options.crop)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from moceir_edge.compress.crops import Crop, changed, power
 from moceir_edge.compress.groups import Choice, Group
-from moceir_edge.compress.ranges import LEVELS, SMALLEST_POWER, Ranges, rounded
+from moceir_edge.compress.ranges import LEVELS, Ranges, rounded
 from moceir_edge.metrics import Pixels, quality_db
 from moceir_edge.program.execute import StaticNetwork, compute
 from moceir_edge.program.program import Operation, Program
@@ -119,7 +119,7 @@ def simulate(
 
 def effect(crop: Crop, reference: Pixels, candidate: Pixels) -> Effect:
     """Of a candidate beside the restored crop, both (1, 3, H, W)."""
-    noise = power(reference - candidate) / max(changed(crop, reference), SMALLEST_POWER)
+    noise = power(reference - candidate) / changed(crop, reference)
     if crop.target is None:
         return Effect(noise=noise, loss_db=None)
     best, left = (min(quality_db(crop.target, pixels), HIGHEST_DB) for pixels in (reference, candidate))

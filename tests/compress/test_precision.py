@@ -49,7 +49,7 @@ def references(program: Program, crops: list[Crop]) -> list[NDArray[np.float32]]
 @pytest.fixture(scope="module")
 def ranges(program: Program, crops: list[Crop]) -> dict[str, Ranges]:
     """What its convolutions read and write."""
-    return measure_ranges(program, crops)
+    return measure_ranges(program, crops, [1.0] * len(crops))
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_a_picture_of_zeros_makes_no_nan() -> None:
     """A black calibration picture has no range, and its convolution stays computable."""
     program = one_convolution(1.0)
     black = [Crop(np.zeros((1, 3, 8, 8), np.float32))]
-    ranges = measure_ranges(program, black)
+    ranges = measure_ranges(program, black, [1.0])
     choices = {group: group.choices[1:] for group in groups_of(program)}
     silence = {"only": {Choice.INT8: Effect(noise=0.0, loss_db=None)}}
     assert measure_effects(program, choices, black[0], ranges).by_group == silence

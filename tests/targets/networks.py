@@ -44,7 +44,7 @@ def picture(*, size: tuple[int, int] = SIZE) -> Image:
 
 def full_plan(program: Program) -> PrecisionPlan:
     """Every candidate in integers."""
-    ranges = measure_ranges(program, [Crop(crop) for crop in crops()])
+    ranges = measure_ranges(program, [Crop(crop) for crop in crops()], [1.0] * len(crops()))
     return PrecisionPlan(integer=ranges, skipped=(), integer_share=1.0)
 
 

@@ -96,9 +96,8 @@ def test_every_choice_of_every_group_is_timed(program: Program) -> None:
 
     groups = groups_of(program)
     chosen = [next(g for g in groups if g.depthwise), next(g for g in groups if not g.depthwise)]
-    costs = measure_costs(
-        program, chosen, measure_ranges(program, [Crop(crop) for crop in crops()]), size=SIZE, reduced_range=True
-    )
+    ranges = measure_ranges(program, [Crop(crop) for crop in crops()], [1.0] * len(crops()))
+    costs = measure_costs(program, chosen, ranges, size=SIZE, reduced_range=True)
     assert "threads" in costs.what
     assert {name: tuple(found) for name, found in costs.by_group.items()} == {g.name: g.choices for g in chosen}
     assert all(0 < ms < 1000 for found in costs.by_group.values() for ms in found.values())

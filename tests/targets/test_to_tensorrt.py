@@ -65,7 +65,7 @@ def export(program: Program, given: Recipe, folder: Path) -> Exported:
     """Export with two crops of noise, and an int8 plan that quantizes every candidate."""
     crops = [np.random.default_rng(seed).random((1, 3, *SIZE), np.float32) for seed in range(2)]
     if given.precision is Precision.INT8:
-        ranges = measure_ranges(program, [Crop(crop) for crop in crops])
+        ranges = measure_ranges(program, [Crop(crop) for crop in crops], [1.0] * len(crops))
         plan = PrecisionPlan(integer=ranges, skipped=(), integer_share=1.0)
         plan.write(folder / PLAN_FILE)
     return TARGET.export(TARGET.prepare(program, given), given, crops, folder)
