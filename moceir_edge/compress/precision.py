@@ -49,8 +49,9 @@ class Allowed(Record):
     worst_loss_db: float
 
     def tolerated(self, crop: Crop, reference: Pixels) -> float:
-        """The error power of a restored crop."""
-        return tolerated_power(crop, reference, residual_snr_db=self.residual_snr_db, loss_db=self.mean_loss_db)
+        """The error power of a restored crop that is safely allowed."""
+        loss_db = SAFE_SHARE * self.worst_loss_db
+        return tolerated_power(crop, reference, residual_snr_db=self.residual_snr_db, loss_db=loss_db)
 
     def budget(self, margin_db: float) -> Budget:
         """For the sums over groups."""
