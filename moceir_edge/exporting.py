@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -11,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moceir_edge.artifacts import FILE_NAME, Artifact, Counts, Golden, Origin, OverflowBound, file_entries
-from moceir_edge.compress.crops import Crop, telling_crops
+from moceir_edge.compress.crops import Crop, change_power, restored_crops, telling
 from moceir_edge.compress.group_costs import MODELLED, GroupCosts, modelled_costs
-from moceir_edge.compress.groups import Group, candidates, groups_of
+from moceir_edge.compress.groups import Group, candidates
 from moceir_edge.compress.precision import Allowed, PrecisionPlan
 from moceir_edge.compress.ranges import Ranges
 from moceir_edge.compress.search import search_plan
 from moceir_edge.data.dataset import Dataset, Sample
 from moceir_edge.data.images import Pixels
 from moceir_edge.data.samples import read_data
-from moceir_edge.data.split import subset
+from moceir_edge.data.split import names_in_turn
 from moceir_edge.errors import DataError, InputError, MissingBackendError
 from moceir_edge.keeping import Forgetful, Keeper, Within
 from moceir_edge.network.checkpoint import LoadedModel
@@ -44,7 +45,7 @@ GOLDEN_SIZE = (128, 128)
 """Size of golden pictures where the artifact serves any."""
 
 SHORTLIST = 3
-"""Pictures that are looked at, for each that calibrates."""
+"""Pictures of which one calibrates: what the model adds to each of them is looked at."""
 
 LIBRARIES = (
     "moceir-edge",
@@ -180,6 +181,12 @@ def _doubts(plan: PrecisionPlan, recipe: Recipe) -> Iterator[str]:
     """Why int8 may not be what is wanted here."""
     if plan.cost_share is not None and plan.cost_share >= 1:
         yield f"int8 costs {plan.cost_share:.2f} of float32 ({plan.costs}): float32 is faster"
+    if plan.simulated is not None and plan.simulated.slack_db(allowed_by(recipe.limits)) < 0:
+        snr_db, changes = plan.simulated.residual_snr_db, plan.simulated.mean_change_db
+        yield (
+            f"on calibration crops int8 leaves a residual SNR of {snr_db:.1f} dB and changes PSNR by "
+            f"{max(changes.values(), default=0.0):.3f} dB in the mean of a task: gates may fail"
+        )
     if recipe.target is TargetName.ONNX and not recipe.quantize_options.reduced_range and has_vnni() is False:
         yield "this x86 has no VNNI, so 8-bit weights saturate: set quantize.reduced_range to true"
 
@@ -216,18 +223,27 @@ def calibrate(
     if len(dataset.samples) == 1:
         say(f"warning: only {dataset.samples[0].name} calibrates int8; ranges from one picture may be too narrow")
     options = recipe.quantize_options
-    size = recipe.fixed_size or (options.crop, options.crop)
+    size, small = recipe.fixed_size or (options.crop, options.crop), (options.crop, options.crop)
     of_a_task = max(1, options.pictures // len(dataset.tasks))
 
-    def cut(pixels: Pixels) -> NDArray[np.float32]:
-        return pad(centre(pixels, size), size)[None]
+    def crop(sample: Sample, size: Size) -> Crop:
+        def cut(pixels: Pixels) -> NDArray[np.float32]:
+            return pad(centre(pixels, size), size)[None]
 
-    def crop(sample: Sample) -> Crop:
         pair = sample.load()
         return Crop(cut(pair.input), None if pair.target is None else cut(pair.target), sample.task)
 
-    shortlist = [crop(sample) for sample in subset(dataset, SHORTLIST * of_a_task).samples]
-    return telling_crops(program, shortlist, of_a_task)
+    def change(sample: Sample) -> float:
+        looked = crop(sample, small)
+        [restored] = restored_crops(program, [looked])
+        return change_power(looked, restored)
+
+    by_name = {sample.name: sample for sample in dataset.samples}
+    chosen: list[Sample] = []
+    for task in dataset.tasks:
+        listed = [by_name[name] for name in names_in_turn(dataset, task)[: SHORTLIST * of_a_task]]
+        chosen += [listed[number] for number in telling([change(sample) for sample in listed], of_a_task)]
+    return tuple(crop(sample, size) for sample in chosen)
 
 
 def plan_of(
@@ -242,7 +258,10 @@ def plan_of(
     def measure(groups: Sequence[Group], ranges: Mapping[str, Ranges]) -> GroupCosts:
         timer = target_of(recipe.target).timer(recipe)
         if not isinstance(timer, str):
-            return timer(program, groups, ranges, progress)
+            timed = timer(program, groups, ranges, progress)
+            if timed.busy:
+                search.say(f"warning: {timed.busy} while groups were timed: what is fastest here may be another plan")
+            return timed
         modelled = modelled_costs(program, groups, size=size)
         return modelled.model_copy(update={"what": f"{MODELLED}: {timer}"})
 
@@ -264,8 +283,8 @@ def _require_fitting(plan: PrecisionPlan, program: Program, recipe: Recipe) -> N
     if unknown or not plan.integer:
         what = f"this model has no convolution {unknown[0]}" if unknown else "nothing is in integers there"
         raise InputError(f"the precision plan does not fit: {what}", "give the precision.json of this model")
-    groups = groups_of(program, keep_float=recipe.quantize_options.keep_float)
-    kept = sorted(plan.integer.keys() - {name for group in groups for name in group.convolutions})
+    patterns = recipe.quantize_options.keep_float
+    kept = sorted(name for name in plan.integer if any(re.search(pattern, name) for pattern in patterns))
     if kept:
         what = f"{kept[0]} is in integers there, and the recipe keeps it in float (quantize.keep_float)"
         raise InputError(f"the precision plan does not fit: {what}", "search again without --plan")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from moceir_edge import exporting
 from moceir_edge.artifacts import Artifact
-from moceir_edge.compress.precision import PrecisionPlan
+from moceir_edge.compress.crops import Crop
+from moceir_edge.compress.group_costs import GroupCosts, modelled_costs
+from moceir_edge.compress.groups import Group
+from moceir_edge.compress.precision import Allowed, PrecisionPlan, Simulated
 from moceir_edge.compress.ranges import Ranges
 from moceir_edge.demonstration import MODEL
 from moceir_edge.errors import InputError
@@ -17,13 +22,15 @@ from moceir_edge.network.checkpoint import LoadedModel, load
 from moceir_edge.parity.verify import Subject, verify_artifact
 from moceir_edge.program.islands import FLOAT16_LARGEST
 from moceir_edge.program.lower import lower
+from moceir_edge.program.program import Program
+from moceir_edge.recipe.schema import Limits
 from moceir_edge.runner import NetworkRunner
-from moceir_edge.targets.target import target_of
+from moceir_edge.targets.target import Timer, target_of
 from moceir_edge.terms import GateState, TargetName, Task
 from tests.parity.fakes import dataset, noise, sample
 from tests.parity.test_overflow import swollen
 from tests.targets import fake
-from tests.targets.networks import exported, recipe, small_network
+from tests.targets.networks import crops, exported, recipe, small_network
 
 SIZE = (64, 72)
 
@@ -85,7 +92,11 @@ def test_doubts_about_int8_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     full, reduced = (recipe("onnx", "int8", quantize={"reduced_range": each}) for each in (False, True))
     assert [text[:22] for text in exporting._doubts(plan, full)] == ["int8 costs 1.20 of flo", "this x86 has no VNNI, "]
     assert len([*exporting._doubts(plan, reduced)]) == 1
-    assert not [*exporting._doubts(plan.model_copy(update={"cost_share": 0.9}), reduced)]
+    good = plan.model_copy(update={"cost_share": 0.9})
+    assert not [*exporting._doubts(good, reduced)]
+    loud = Simulated(residual_snr_db=21.0, mean_change_db={"derain": 0.2}, largest_change_db=0.3)
+    [doubt] = exporting._doubts(good.model_copy(update={"simulated": loud}), reduced)
+    assert "21.0 dB and changes PSNR by 0.200 dB" in doubt
 
 
 @pytest.mark.parametrize(
@@ -104,6 +115,55 @@ def test_a_plan_that_does_not_fit_is_refused(names: tuple[str, ...], options: di
         exporting.plan_of(
             lower(small_network()), (), recipe("onnx", "int8", quantize=options), search=Search(plan=plan)
         )
+
+
+def test_a_busy_machine_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups that were timed beside other work may be placed wrongly."""
+
+    class Target:
+        """Times on a busy machine."""
+
+        def timer(self, _: object) -> Timer:
+            """See `targets.target.Target`."""
+
+            def timed(program: Program, groups: Sequence[Group], ranges: object, progress: object) -> GroupCosts:
+                del ranges, progress
+                costs = modelled_costs(program, groups, size=SIZE)
+                return costs.model_copy(update={"busy": "other processes used 50% of the machine"})
+
+            return timed
+
+    said: list[str] = []
+    monkeypatch.setattr(exporting, "target_of", lambda _: Target())
+    loose = {"residual_snr_db": {"value": -20.0, "reason": "random weights"}}
+    given = recipe("onnx", "int8", limits=loose)
+    exporting.plan_of(lower(small_network()), [Crop(crop) for crop in crops()], given, search=Search(say=said.append))
+    assert "other processes used 50% of the machine while groups were timed" in said[0]
+
+
+def test_calibration_crops_have_their_targets_and_tasks() -> None:
+    """Of the fixed size, balanced over tasks and sets, as many as there are."""
+    pictures = [noise(seed, height=72, width=80) for seed in range(4)]
+    given = dataset(
+        *(sample(f"derain/{seed}", picture, picture / 2) for seed, picture in enumerate(pictures[:3])),
+        sample("dehaze/3", pictures[3], pictures[3] / 2, task=Task.DEHAZE),
+    )
+    options = {"pictures": 4, "crop": 32}
+    found = exporting.calibrate(lower(small_network()), given, recipe("onnx", "int8", size=SIZE, quantize=options))
+    assert sorted(crop.task for crop in found) == ["dehaze", "derain", "derain"]
+    for crop in found:
+        assert crop.target is not None
+        assert crop.image.shape == (1, 3, *SIZE)
+        assert (crop.target == crop.image / 2).all()
+        assert any(np.isin(crop.image, picture).all() for picture in pictures)
+
+
+def test_what_the_gates_allow_is_what_plans_keep_to() -> None:
+    """The recipe's limits, or those of int8."""
+    assert exporting.allowed_by(Limits()) == Allowed(residual_snr_db=20.0, mean_loss_db=0.1, worst_loss_db=0.5)
+    names = ("residual_snr_db", "quality_loss_db", "worst_loss_db")
+    moved = Limits.model_validate({name: {"value": value} for name, value in zip(names, (30, 0.2, 0.4), strict=True)})
+    assert exporting.allowed_by(moved) == Allowed(residual_snr_db=30.0, mean_loss_db=0.2, worst_loss_db=0.4)
 
 
 def test_one_calibration_picture_is_named() -> None:

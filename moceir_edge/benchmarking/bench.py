@@ -12,7 +12,7 @@ from moceir_edge.benchmarking.building import PICTURE, STRAIGHTFORWARD, Workshop
 from moceir_edge.benchmarking.collecting import Measured, benchmark_of
 from moceir_edge.benchmarking.comparing import Quality, measure_parity, measure_quality
 from moceir_edge.benchmarking.limits import rooflines
-from moceir_edge.benchmarking.machine import describe_machine, load, moment, others_share
+from moceir_edge.benchmarking.machine import describe_machine, load
 from moceir_edge.benchmarking.operators import measure_operators
 from moceir_edge.benchmarking.peaks import measure_peaks
 from moceir_edge.benchmarking.plot import write_plot
@@ -30,6 +30,7 @@ from moceir_edge.benchmarking.subject import Pictures, Subject, open_pictures, o
 from moceir_edge.benchmarking.table import bench_text
 from moceir_edge.benchmarking.timing import measure_rounds
 from moceir_edge.benchmarking.variants import Variant
+from moceir_edge.contention import moment, others_share
 from moceir_edge.exporting import require_target
 from moceir_edge.network.architecture import size_name
 from moceir_edge.parity.fit import fit

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from moceir_edge.benchmarking import foreign
@@ -26,6 +26,7 @@ from moceir_edge.recipe.read import read_recipe
 from moceir_edge.recipe.schema import Recipe
 from moceir_edge.records import Skipped
 from moceir_edge.resources import bundled
+from moceir_edge.targets.target import target_of
 from moceir_edge.targets.to_onnx import PLAN_FILE
 from moceir_edge.terms import Precision, Progress, silent
 
@@ -91,9 +92,12 @@ class Workshop:
         action = partial(export_straightforward, self.kept.network, self.size)
         return self.once(STRAIGHTFORWARD, action)
 
+    @cached_property
     def crops(self) -> foreign.Crops:
         """Calibration pictures of the size, the same for every quantizer."""
-        crops = calibrate(lower(self.kept.network), self.calibration, recipe_of(Precision.INT8, self.size))
+        recipe = recipe_of(Precision.INT8, self.size)
+        program = target_of(recipe.target).prepare(lower(self.kept.network), recipe)
+        crops = calibrate(program, self.calibration, recipe)
         return [crop.image for crop in crops]
 
     def job(self, variant: Variant, library: Library, path: Path, *, hint: str | None = None) -> Job:
@@ -138,7 +142,7 @@ def _bfloat16(shop: Workshop) -> Job:
 
 
 def _int8_default(shop: Workshop, variant: Variant, library: Library) -> Job:
-    write = partial(foreign.quantize_onnx, shop.straightforward(), shop.crops())
+    write = partial(foreign.quantize_onnx, shop.straightforward(), shop.crops)
     return shop.job(variant, library, shop.once("int8-default.onnx", write))
 
 
@@ -147,7 +151,7 @@ def _openvino(shop: Workshop, variant: Variant, hint: str) -> Job:
 
 
 def _openvino_int8(shop: Workshop) -> Job:
-    write = partial(foreign.quantize_openvino, shop.straightforward(), shop.crops())
+    write = partial(foreign.quantize_openvino, shop.straightforward(), shop.crops)
     return shop.job(Variant.OPENVINO_INT8, Library.OPENVINO, shop.once("openvino-int8.xml", write))
 
 

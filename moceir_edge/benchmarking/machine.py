@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-import time
-from dataclasses import dataclass
-from pathlib import Path
 
+from moceir_edge.contention import busy_text
 from moceir_edge.processor import cores, cpu_lines, has_vnni, processor_name
 from moceir_edge.records import Record
-
-STAT = Path("/proc/stat")
-
-BUSY_SHARE = 0.10
-"""Share of the machine that others may use before the result carries a warning."""
 
 
 class Machine(Record):
@@ -37,34 +30,12 @@ class Machine(Record):
     def warnings(self) -> tuple[str, ...]:
         """Why the timings may be worth less."""
         found = []
-        if self.others_share is not None and self.others_share > BUSY_SHARE:
-            found.append(f"other processes used {self.others_share:.0%} of the machine during the rounds")
+        busy = busy_text(self.others_share)
+        if busy:
+            found.append(f"{busy} during the rounds")
         if self.load_before is not None and self.load_before > self.cores / 2:
             found.append(f"the load was {self.load_before:.1f} on {self.cores} cores before the start")
         return tuple(found)
-
-
-@dataclass(frozen=True)
-class Moment:
-    """Processor time in seconds so far: of everyone (None where the system does not tell), and of this process."""
-
-    wall_s: float
-    everyone_s: float | None
-    own_s: float
-
-
-def moment() -> Moment:
-    """Now."""
-    own = os.times()
-    return Moment(time.monotonic(), _busy_s(), own.user + own.system)
-
-
-def others_share(before: Moment, after: Moment) -> float | None:
-    """Share of all cores that others used between two moments."""
-    if before.everyone_s is None or after.everyone_s is None:
-        return None
-    others = after.everyone_s - before.everyone_s - (after.own_s - before.own_s)
-    return max(0.0, others / ((after.wall_s - before.wall_s) * cores()))
 
 
 def describe_machine(load_before: float | None, share: float | None) -> Machine:
@@ -88,11 +59,3 @@ def load() -> float | None:
 
 def _clocks() -> tuple[float, ...] | None:
     return tuple(float(text) for text in cpu_lines("cpu MHz")) or None
-
-
-def _busy_s() -> float | None:
-    """User, nice, system, interrupts and stolen time of all cores."""
-    if not STAT.is_file():
-        return None
-    user, nice, system, _, _, hard, soft, stolen = map(int, STAT.read_text(encoding="utf-8").split()[1:9])
-    return (user + nice + system + hard + soft + stolen) / os.sysconf("SC_CLK_TCK")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
-from statistics import fmean
+from itertools import chain, zip_longest
+from statistics import fmean, median
 
 import numpy as np
 import torch
@@ -17,6 +17,12 @@ from moceir_edge.runner import centre
 
 SMALLEST_POWER = 1e-12
 SMALLEST_LOSS_DB = 1e-6
+
+HIGHEST_DB = 100.0
+"""PSNR above which nothing is lost any more."""
+
+HARDLY = 1e-3
+"""Beside the median power of what is added to the crops."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +46,15 @@ def judgeable(crops: Sequence[Crop], references: Sequence[Pixels]) -> list[Crop]
     gains: dict[str, list[float]] = {}
     for crop, reference in zip(crops, references, strict=True):
         if crop.target is not None:
-            gain = quality_db(crop.target, reference) - quality_db(crop.target, crop.image)
+            gain = capped_quality_db(crop.target, reference) - capped_quality_db(crop.target, crop.image)
             gains.setdefault(crop.task, []).append(gain)
     restored = {task for task, found in gains.items() if fmean(found) > 0}
     return [crop if crop.task in restored else replace(crop, target=None) for crop in crops]
+
+
+def capped_quality_db(target: Pixels, restored: Pixels) -> float:
+    """PSNR against a target, at most `HIGHEST_DB`: exact pictures have a number too."""
+    return min(quality_db(target, restored), HIGHEST_DB)
 
 
 def centred(crop: Crop, side: int) -> Crop:
@@ -55,20 +66,17 @@ def centred(crop: Crop, side: int) -> Crop:
     return replace(crop, image=image, target=target)
 
 
-def telling_crops(program: Program, crops: Sequence[Crop], of_a_task: int) -> tuple[Crop, ...]:
-    """So many crops of each task: in turn one that the program changes least, where noise shows most, and the next."""
-    references = restored_crops(program, crops)
-    changes = [changed(crop, reference) for crop, reference in zip(crops, references, strict=True)]
-    chosen: list[Crop] = []
-    for task in dict.fromkeys(crop.task for crop in crops):
-        as_they_come = [number for number, crop in enumerate(crops) if crop.task == task]
-        least = sorted(as_they_come, key=lambda number: changes[number])
-        in_turn = dict.fromkeys(chain.from_iterable(zip(least, as_they_come, strict=True)))
-        chosen += [crops[number] for number in islice(in_turn, of_a_task)]
-    return tuple(chosen)
+def telling(changes: Sequence[float], count: int) -> list[int]:
+    """So many indices of crops, of the powers of what the program adds to them: in turn one of the least, where noise
+    shows most, and the next as they come. What is hardly changed at all, such as a white picture, is not sought.
+    """
+    least = sorted(range(len(changes)), key=lambda number: changes[number])
+    sought = [number for number in least if changes[number] >= HARDLY * median(changes)]
+    in_turn = chain.from_iterable(zip_longest(sought, range(len(changes))))
+    return [number for number in dict.fromkeys(in_turn) if number is not None][:count]
 
 
-def changed(crop: Crop, reference: Pixels) -> float:
+def change_power(crop: Crop, reference: Pixels) -> float:
     """The power of what the network adds to a crop, never 0."""
     return max(power(reference - crop.image), SMALLEST_POWER)
 
@@ -79,11 +87,11 @@ def tolerated_power(crop: Crop, reference: Pixels, *, residual_snr_db: float, lo
     Noise that has nothing to do with the error there is adds its power to it: a crop that is restored to an error of
     power M loses `loss_db` of PSNR to noise of M (10^(loss_db / 10) - 1).
     """
-    tolerated = changed(crop, reference) * 10 ** (-residual_snr_db / 10)
+    tolerated = change_power(crop, reference) * 10 ** (-residual_snr_db / 10)
     if crop.target is None:
         return tolerated
     left = max(power(reference - crop.target), SMALLEST_POWER)
-    return min(tolerated, left * (10 ** (max(loss_db, SMALLEST_LOSS_DB) / 10) - 1))
+    return min(tolerated, left * (10 ** (min(max(loss_db, SMALLEST_LOSS_DB), HIGHEST_DB) / 10) - 1))
 
 
 def power(array: Pixels) -> float:

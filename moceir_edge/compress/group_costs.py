@@ -13,10 +13,14 @@ MODELLED = "float32 multiply-accumulates, by a model of int8 kernels"
 
 
 class GroupCosts(Record):
-    """Costs by group and choice, all in one unit; what: the unit and where it comes from, in words."""
+    """Costs by group and choice, all in one unit; what: the unit and where it comes from, in words.
+
+    busy: what made timings worth less, in words; empty where nothing did.
+    """
 
     what: str
     by_group: dict[str, dict[Choice, float]]
+    busy: str = ""
 
 
 PAYS_FROM = 128

@@ -87,6 +87,11 @@ class Budget(Record):
     residual_snr_db: float
     loss_db: float
 
+    def spent(self, option: Option) -> float:
+        """The largest share of the budget that a choice takes."""
+        noise = option.noise * 10 ** (self.residual_snr_db / 10)
+        return max([noise, *(loss / self.loss_db for loss in option.losses.values())])
+
 
 def place(groups: Sequence[Options], budget: Budget, *, least_share: float) -> tuple[Placed, ...]:
     """The cheapest choices within a budget.
@@ -159,11 +164,12 @@ def _reason(group: Options, chosen: Option) -> str:
 
 
 def _impossible(groups: Sequence[Options], budget: Budget, *, least_share: float) -> GateError:
-    loud = sorted(groups, key=lambda group: -group.quietest.noise)[:3]
+    loud = sorted(groups, key=lambda group: -budget.spent(group.quietest))[:3]
     named = "; ".join(f"{group.name}: {group.quietest.harm}" for group in loud)
     return GateError(
-        f"no placement of int8 keeps its noise {budget.residual_snr_db:.1f} dB below what the network adds and its "
-        f"losses under {budget.loss_db:.2f} dB of PSNR with {least_share:.0%} of the MACs in integers; loudest alone: "
+        f"no placement of int8 with {least_share:.0%} of the MACs in integers keeps its noise "
+        f"{budget.residual_snr_db:.1f} dB below what the network adds and the sum of its losses under "
+        f"{budget.loss_db:.2f} dB of PSNR (the limits, and a margin for other pictures); loudest alone: "
         f"{named or 'no group can be quantized'}",
         "loosen limits.residual_snr_db or limits.quality_loss_db with a reason, or choose float16",
     )

@@ -49,7 +49,10 @@ class Allowed(Record):
     worst_loss_db: float
 
     def tolerated(self, crop: Crop, reference: Pixels) -> float:
-        """The error power of a restored crop that is safely allowed."""
+        """The error power of a restored crop, if it is noise.
+
+        Of losses as much as is safe: an error that leans to one side costs more than noise of its power.
+        """
         loss_db = SAFE_SHARE * self.worst_loss_db
         return tolerated_power(crop, reference, residual_snr_db=self.residual_snr_db, loss_db=loss_db)
 
@@ -76,7 +79,7 @@ class Simulated(Record):
         if self.largest_change_db is not None:
             pairs.append((self.largest_change_db, allowed.worst_loss_db))
         losses = (20 * log10(SAFE_SHARE * max(limit, SMALLEST_LOSS_DB) / found) for found, limit in pairs if found > 0)
-        return min(self.residual_snr_db - allowed.residual_snr_db - SAFETY_DB, *losses, inf)
+        return min([self.residual_snr_db - allowed.residual_snr_db - SAFETY_DB, *losses])
 
 
 class PrecisionPlan(Record):
@@ -151,15 +154,18 @@ def settle_plan(
     GateError where even the loudest budget leaves less than `least_share` of MACs in integers, though they could be.
     """
     found: list[tuple[float, PrecisionPlan]] = []
-    margin, step = LOUDEST_DB, STEP_DB
+    margin, step, impossible = LOUDEST_DB, STEP_DB, inf
     while margin <= QUIETEST_DB and step >= FINEST_DB:
+        if margin >= impossible:
+            step /= 2
+            margin -= step
+            continue
         try:
             placed = place(options, allowed.budget(margin), least_share=least_share)
         except GateError:
             if not found:
                 raise
-            step /= 2
-            margin -= step
+            impossible = margin
             continue
         plan = _plan(placed, ranges, costs=costs)
         effects = simulate(program, plan.integer, crops, references, reduced_range=reduced_range)

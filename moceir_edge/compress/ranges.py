@@ -25,7 +25,7 @@ HELD = tuple(10 ** (-db / 20) for db in (0.0, 1.5, 3.0, 4.5, 6.0, 7.5, 9.0, 12.0
 """Shares of the largest value that a range may hold."""
 
 SOME = 2**17
-"""Values of a crop that are looked at for that, at least."""
+"""Values of a crop that are looked at for that, about."""
 
 SMALLEST_RANGE = 1e-9
 """Of values that are 0 on every crop; steps of 0 would make NaN of them."""
@@ -57,7 +57,7 @@ class _Spans:
 
     def weigh(self, name: str, x: Tensor, tolerated: float) -> None:
         """Error power of one more crop for each share of the largest value, beside what it tolerates."""
-        every = max(1, x.numel() // SOME)
+        every = max(1, x.numel() // SOME) | 1  # odd, so that it meets all columns
         some = x.flatten()[::every]
         spans = [self.largest[name] * share for share in HELD]
         errors = [float((rounded(some, span) - some).square().sum()) * every / tolerated for span in spans]
@@ -83,15 +83,15 @@ def measure_ranges(program: Program, crops: Sequence[Crop], tolerated: Sequence[
             read.widen(op.name, inputs[0])
             written.widen(op.name, result)
 
-    def weigh(power: float, op: Operation, inputs: Sequence[Tensor], result: Tensor) -> None:
+    def weigh(beside: float, op: Operation, inputs: Sequence[Tensor], result: Tensor) -> None:
         if op.name in names:
-            read.weigh(op.name, inputs[0], power)
-            written.weigh(op.name, result, power)
+            read.weigh(op.name, inputs[0], beside)
+            written.weigh(op.name, result, beside)
 
     with torch.inference_mode():
         images = [torch.from_numpy(crop.image) for crop in crops]
         for image in images:
             network(image, watch=widen)
-        for image, power in zip(images, tolerated, strict=True):
-            network(image, watch=partial(weigh, power))
+        for image, beside in zip(images, tolerated, strict=True):
+            network(image, watch=partial(weigh, beside))
     return {name: Ranges(input=read.best(name), output=written.best(name)) for name in read.largest}

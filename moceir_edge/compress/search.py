@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from statistics import median
 
 from moceir_edge import processor
 from moceir_edge.compress.crops import Crop, centred, judgeable, restored_crops
@@ -23,6 +24,9 @@ MEASURED_CROPS = 4
 
 OF_A_TASK = 2
 """And at least so many of each task: a loss depends on the picture."""
+
+LEAST_TOLERATED = 1e-2
+"""Beside the median of the crops: one that is hardly changed does not decide the ranges of all."""
 
 Measure = Callable[[Sequence[Group], Mapping[str, Ranges]], GroupCosts]
 """What the groups cost, given what their convolutions read and write."""
@@ -46,17 +50,20 @@ def search_plan(
     groups = groups_of(program, keep_float=options.keep_float)
     references = restored_crops(program, crops)
     crops = judgeable(crops, references)
-    ranges = measure_ranges(program, crops, list(map(allowed.tolerated, crops, references)))
+    tolerated = [allowed.tolerated(crop, reference) for crop, reference in zip(crops, references, strict=True)]
+    floor = LEAST_TOLERATED * median(tolerated)
+    ranges = measure_ranges(program, crops, [max(floor, power) for power in tolerated])
     costs = keeper.stage("costs", processor.identity(), GroupCosts, lambda: measure(groups, ranges))
     choices = {group: worthwhile(group, costs) for group in groups}
     listed = {group.name: found for group, found in choices.items()}
+    decided = {"choices": listed, "allowed": allowed.model_dump()}
     measured = []
     for number in measured_on(crops):
         cut = centred(crops[number], options.crop)
         effects = partial(
             measure_effects, program, choices, cut, ranges, reduced_range=options.reduced_range, progress=progress
         )
-        measured.append(keeper.stage(f"effects-{number}", {"choices": listed}, Effects, effects))
+        measured.append(keeper.stage(f"effects-{number}", decided, Effects, effects))
     plan = settle_plan(
         program,
         options_of(program, groups, measured, costs, size=size),

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from moceir_edge.compress.crops import Crop, changed, power
+from moceir_edge.compress.crops import Crop, capped_quality_db, change_power, power
 from moceir_edge.compress.groups import Choice, Group
 from moceir_edge.compress.ranges import LEVELS, Ranges, rounded
-from moceir_edge.metrics import Pixels, quality_db
+from moceir_edge.metrics import Pixels
 from moceir_edge.program.execute import StaticNetwork, compute
 from moceir_edge.program.program import Operation, Program
 from moceir_edge.records import Record
@@ -21,9 +21,6 @@ REDUCED_LEVELS = 63
 
 Depthwise convolutions keep all steps: their kernels widen first, and NNCF leaves them alone.
 """
-
-HIGHEST_DB = 100.0
-"""PSNR above which nothing is lost any more."""
 
 
 class Effect(Record):
@@ -119,8 +116,8 @@ def simulate(
 
 def effect(crop: Crop, reference: Pixels, candidate: Pixels) -> Effect:
     """Of a candidate beside the restored crop, both (1, 3, H, W)."""
-    noise = power(reference - candidate) / changed(crop, reference)
+    noise = power(reference - candidate) / change_power(crop, reference)
     if crop.target is None:
         return Effect(noise=noise, loss_db=None)
-    best, left = (min(quality_db(crop.target, pixels), HIGHEST_DB) for pixels in (reference, candidate))
+    best, left = (capped_quality_db(crop.target, pixels) for pixels in (reference, candidate))
     return Effect(noise=noise, loss_db=best - left)

@@ -79,11 +79,11 @@ def subset(dataset: Dataset, per_task: int) -> Dataset:
     """At most `per_task` samples of every task, taken in turn from its sets, in the order of their hashes."""
     if per_task < 1:
         raise DataError(f"{per_task} pictures per task are too few", "ask for 1 or more")
-    kept = {name for task in dataset.tasks for name in _names_in_turn(dataset, task)[:per_task]}
+    kept = {name for task in dataset.tasks for name in names_in_turn(dataset, task)[:per_task]}
     return dataset.only(sample for sample in dataset.samples if sample.name in kept)
 
 
-def _names_in_turn(dataset: Dataset, task: Task) -> list[str]:
+def names_in_turn(dataset: Dataset, task: Task) -> list[str]:
     """Names of the task's samples: the first of each set, the second of each set, and so on."""
     sets: dict[str, list[Sample]] = defaultdict(list)
     for sample in sorted(dataset.samples, key=lambda sample: (sample.digest, sample.name)):

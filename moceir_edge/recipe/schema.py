@@ -57,7 +57,7 @@ class QuantizeOptions(Record):
 class Limit(Record):
     """A limit other than the default; a looser one needs a reason, which the report shows."""
 
-    value: float
+    value: Annotated[float, Field(ge=-200, le=200)]
     reason: str = ""
 
 
@@ -134,6 +134,8 @@ def contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
         yield ("quantize",), f"only for precision int8, not {precision}"
     if said.get("overflow_size") is not None and precision in (Precision.FLOAT32, Precision.INT8):
         yield ("overflow_size",), f"only for precision float16, not {precision}"
+    if said.get("gates_input") and precision == Precision.INT8:
+        yield ("gates_input",), "int8 is calibrated with the model's own gates"
     if target == TargetName.COREML:
         if said.get("size", "dynamic") == "dynamic":
             yield ("size",), "Core ML needs a fixed size, as [height, width]"

@@ -16,6 +16,7 @@ from onnx import helper
 from moceir_edge.compress.group_costs import GroupCosts
 from moceir_edge.compress.groups import Choice, Group
 from moceir_edge.compress.ranges import Ranges
+from moceir_edge.contention import busy_text, moment, others_share
 from moceir_edge.processor import cores, processor_name
 from moceir_edge.program.program import Program
 from moceir_edge.records import sha256_of_value
@@ -42,6 +43,7 @@ def measure_costs(
     whole = onnx.shape_inference.infer_shapes(onnx_model(program, size=size), data_prop=True)
     timed: dict[str, dict[Choice, float]] = {}
     found: dict[str, dict[Choice, float]] = {}
+    start = moment()
     for group in progress(groups, "timing groups in float32 and int8"):
         part = cut_out(whole, group.name)
         alike = signature(part, group)
@@ -49,7 +51,7 @@ def measure_costs(
             timed[alike] = _timed(part, group, ranges, reduced_range=reduced_range)
         found[group.name] = timed[alike]
     what = f"milliseconds at {size[1]}x{size[0]} in ONNX Runtime on {processor_name()} with {cores()} threads"
-    return GroupCosts(what=what, by_group=found)
+    return GroupCosts(what=what, by_group=found, busy=busy_text(others_share(start, moment())))
 
 
 def cut_out(whole: onnx.ModelProto, name: str) -> onnx.ModelProto:

@@ -1,6 +1,7 @@
-"""Post-training int8 of an ONNX graph: NNCF calibrates and corrects biases, the precision plan says where.
+"""Post-training int8 of an ONNX graph: NNCF quantizes weights and corrects biases, the precision plan says where.
 
-The ranges of what convolutions read and write are the plan's, since NNCF knows one rule for all of them. A convolution
+The ranges of what convolutions read and write are the plan's, since NNCF knows one rule for all of them; biases are
+corrected for NNCF's own, which hold all values of the crops. A convolution
 runs in an integer kernel only if its result is quantized too, so results that NNCF leaves open are closed. Everything
 is symmetric and signed with zero points 0, weights per output channel.
 """
@@ -123,14 +124,11 @@ def _close(model: onnx.ModelProto, integer: Mapping[str, Ranges]) -> None:
 
 
 def _sign(model: onnx.ModelProto) -> None:
-    """Turn NNCF's unsigned steps of values that are never negative into signed ones of the same range."""
+    """Turn NNCF's unsigned steps of values that are never negative into signed ones; `_set_ranges` sets their size."""
     arrays = {tensor.name: tensor for tensor in model.graph.initializer}
-    nodes = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
-    for scale, zero in {(node.input[1], node.input[2]) for node in nodes}:
+    for zero in {node.input[2] for node in model.graph.node if node.op_type == "QuantizeLinear"}:
         steps = numpy_helper.to_array(arrays[zero])
         if steps.dtype == np.uint8 and not steps.any():
-            wider = numpy_helper.to_array(arrays[scale]) * np.float32(255 / LEVELS)
-            arrays[scale].CopyFrom(numpy_helper.from_array(wider, scale))
             arrays[zero].CopyFrom(numpy_helper.from_array(steps.astype(np.int8), zero))
     del model.graph.value_info[:]
 

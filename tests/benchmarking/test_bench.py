@@ -33,11 +33,15 @@ def test_float_variants_compute_the_same(benched: Benched) -> None:
 
 
 def test_only_variants_that_we_place_have_an_integer_share(benched: Benched) -> None:
-    """Where int8 pays on this processor at all, int8 is among the variants; elsewhere it is skipped."""
+    """Int8 has one, unless it is too loud for these random weights, which is a reason."""
     result, _ = benched
     shares = {row.variant: row.integer_share for row in result.variants}
-    placed = shares.pop(Variant.INT8, None)
-    assert placed is None or 0 < placed <= 1
+    if Variant.INT8 in shares:
+        share = shares.pop(Variant.INT8)
+        assert share is not None
+        assert 0 < share <= 1
+    else:
+        assert "no placement of int8" in {item.what: item.reason for item in result.skipped}[Variant.INT8]
     assert set(shares.values()) == {None}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from moceir_edge.benchmarking.machine import Machine, Moment, others_share
+from moceir_edge.benchmarking.machine import Machine
 from moceir_edge.benchmarking.memory_child import peak_mib
 from moceir_edge.benchmarking.peaks import Peak, Peaks, measure_peaks
 from moceir_edge.benchmarking.probes import PROBES, Probe
@@ -14,6 +14,7 @@ from moceir_edge.benchmarking.roofline import every_integer, roofline
 from moceir_edge.benchmarking.timing import measure_rounds, timing_of
 from moceir_edge.benchmarking.variants import Variant
 from moceir_edge.benchmarking.work import Work
+from moceir_edge.contention import Moment, others_share
 from moceir_edge.program.program import Builder, Kind, Program
 from moceir_edge.runner import Image, Outputs
 from moceir_edge.terms import Precision

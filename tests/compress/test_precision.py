@@ -8,10 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from moceir_edge.compress import precision
 from moceir_edge.compress.crops import Crop, restored_crops
 from moceir_edge.compress.group_costs import modelled_costs
 from moceir_edge.compress.groups import Choice, Group, groups_of
-from moceir_edge.compress.placement import Options
+from moceir_edge.compress.placement import Budget, Option, Options, Placed
 from moceir_edge.compress.precision import SAFETY_DB, Allowed, Simulated, options_of, settle_plan, summed_up
 from moceir_edge.compress.ranges import Ranges, measure_ranges
 from moceir_edge.compress.simulation import Effect, Effects, QuantizedNetwork, effect, measure_effects, simulate
@@ -125,6 +126,84 @@ def test_costs_and_shares_are_those_of_the_convolutions(options: tuple[Options, 
     }
     assert all(group.options[0].share == 0 == group.options[0].noise for group in options)
     assert 0.5 < sum(group.largest_share for group in options) < 1
+
+
+def planted(task: str, *, noise: float, loss_db: float | None, name: str) -> Effects:
+    """The effects of int8 in one group."""
+    return Effects(task=task, by_group={name: {Choice.INT8: Effect(noise=noise, loss_db=loss_db)}})
+
+
+def test_noise_counts_on_the_loudest_crop_and_losses_by_task(program: Program, groups: tuple[Group, ...]) -> None:
+    """A gain is no less of a change than a loss; a task without targets has none."""
+    name = groups[0].name
+    effects = [
+        planted("derain", noise=0.01, loss_db=0.1, name=name),
+        planted("derain", noise=0.02, loss_db=-0.3, name=name),
+        planted("dehaze", noise=0.005, loss_db=-0.05, name=name),
+        planted("deblur", noise=0.001, loss_db=None, name=name),
+    ]
+    [found] = options_of(program, groups[:1], effects, modelled_costs(program, groups, size=SIZE), size=SIZE)
+    assert [option.choice for option in found.options] == [Choice.FLOAT, Choice.INT8]
+    assert found.options[1].noise == 0.02
+    assert found.options[1].losses == pytest.approx({"derain": 0.2, "dehaze": 0.05})
+    assert (found.options[0].noise, found.options[0].losses) == (0.0, {})
+
+
+def test_a_simulated_plan_is_summed_up() -> None:
+    """The worst residual SNR, changes without sign in the mean of each task, and the largest."""
+    image = np.zeros((1, 3, 8, 8), np.float32)
+    crops = [Crop(image, task=task) for task in ("derain", "derain", "dehaze", "deblur")]
+    numbers = ((1e-4, 0.1), (1e-3, -0.3), (1e-5, 0.02), (1e-2, None))
+    found = summed_up(crops, [Effect(noise=noise, loss_db=loss) for noise, loss in numbers])
+    assert found.residual_snr_db == pytest.approx(20.0)
+    assert found.mean_change_db == pytest.approx({"derain": 0.2, "dehaze": 0.02})
+    assert found.largest_change_db == 0.3
+
+
+def test_budgets_shrink_with_their_margin() -> None:
+    """Of both; what a crop tolerates is the smaller of what its noise and its loss may be."""
+    loud, quiet = ALLOWED.budget(0.0), ALLOWED.budget(20.0)
+    assert quiet.residual_snr_db - loud.residual_snr_db == 20.0
+    assert loud.loss_db / quiet.loss_db == pytest.approx(10.0)
+    image, restored = (np.full((1, 3, 8, 8), value, np.float32) for value in (0.0, 0.5))
+    free = ALLOWED.tolerated(Crop(image), restored)
+    assert free == pytest.approx(np.square(restored).sum() / 10)
+    assert ALLOWED.tolerated(Crop(image, restored + np.float32(0.01)), restored) < free / 100
+
+
+@pytest.mark.parametrize(
+    ("possible_db", "safe_db", "tried", "chosen"),
+    [
+        (99.0, 9.0, [4, 8, 12], 12),
+        (9.0, 99.0, [4, 8, 12, 10, 9, 9.5], 9),
+        (99.0, 99.0, [4, 8, 12, 16, 20, 24], 24),
+    ],
+)
+def test_budgets_are_tried_from_the_loudest(
+    possible_db: float, safe_db: float, tried: list[float], chosen: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until one is safe, or up to the quietest that is possible; the safest of them is taken."""
+    asked: list[float] = []
+
+    def place(options: object, budget: Budget, *, least_share: float) -> tuple[Placed, ...]:
+        del options, least_share
+        margin = budget.residual_snr_db - ALLOWED.residual_snr_db
+        asked.append(margin)
+        if margin > possible_db:
+            raise GateError("impossible", "")
+        option = Option(choice=Choice.INT8, integer=(), cost=margin, noise=0.0, share=0.5, losses={})
+        return (Placed(name="only", chosen=option, float_cost=1.0, reason=""),)
+
+    def simulate(*_: object, **__: object) -> list[Effect]:
+        snr_db = asked[-1] + ALLOWED.residual_snr_db + SAFETY_DB - safe_db
+        return [Effect(noise=10 ** (-snr_db / 10), loss_db=None)]
+
+    monkeypatch.setattr(precision, "place", place)
+    monkeypatch.setattr(precision, "simulate", simulate)
+    crop = Crop(np.zeros((1, 3, 8, 8), np.float32))
+    plan = settle_plan(one_convolution(1.0), (), {}, [crop], [crop.image], allowed=ALLOWED)
+    assert asked == tried
+    assert plan.groups[0].chosen.cost == chosen
 
 
 def test_a_settled_plan_stays_above_the_gate(

@@ -52,9 +52,21 @@ def test_values_that_are_all_large_are_held() -> None:
 
 
 def test_the_worst_crop_decides() -> None:
-    """One that tolerates little beside one with a single large value: the range that serves both best lies below it."""
+    """One that tolerates little beside some with a single large value: the range that serves it best lies below that,
+    and stays where it is when there are more of the others.
+    """
     given, tolerated = [spread(1.0, 0.5), spread(0.02, 0.02)], [1.0, 0.01]
     found = measure_ranges(passing(), given, tolerated)["only"].input
     assert found < 1.0
     near = [worst_error(given, tolerated, found * factor) for factor in (0.84, 1.0, 1.19)]
     assert near[1] == min(near)
+    more = measure_ranges(passing(), given[:1] * 9 + given[1:], [1.0] * 9 + [0.01])["only"].input
+    assert more == found
+
+
+def test_large_crops_are_sampled_for_what_they_are() -> None:
+    """As much error is seen in a large crop as there is, though not all its values are looked at."""
+    small = spread(1.0, 0.5)
+    large = Crop(np.tile(small.image, (1, 1, 16, 16)))
+    alike = measure_ranges(passing(), [small, small], [1.0, 0.01])["only"]
+    assert measure_ranges(passing(), [large, small], [256.0, 0.01])["only"] == alike

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from moceir_edge.compress import search
 from moceir_edge.compress.crops import Crop
 from moceir_edge.compress.group_costs import GroupCosts, modelled_costs
 from moceir_edge.compress.groups import Choice, Group, groups_of
 from moceir_edge.compress.precision import Allowed, PrecisionPlan
 from moceir_edge.compress.ranges import Ranges
 from moceir_edge.compress.search import measured_on, search_plan, worthwhile
+from moceir_edge.compress.simulation import Effects, measure_effects
 from moceir_edge.keeping import Forgetful, Keeper, Within
 from moceir_edge.program.lower import lower
 from moceir_edge.program.program import Program
@@ -45,11 +48,13 @@ class Measuring:
         return modelled_costs(self.program, groups, size=SIZE)
 
 
-def searched(program: Program, measure: Measuring, keeper: Keeper, *, pictures: int = 2) -> PrecisionPlan:
+def searched(
+    program: Program, measure: Measuring, keeper: Keeper, *, crop: int = 32, allowed: Allowed = ALLOWED
+) -> PrecisionPlan:
     """A plan."""
-    options = QuantizeOptions(crop=32)
-    given = [Crop(crop, task="derain") for crop in crops(pictures)]
-    return search_plan(program, given, options, measure, allowed=ALLOWED, size=SIZE, keeper=keeper)
+    given = [Crop(pixels, task="derain") for pixels in crops(2)]
+    options = QuantizeOptions(crop=crop)
+    return search_plan(program, given, options, measure, allowed=allowed, size=SIZE, keeper=keeper)
 
 
 def test_an_interrupted_search_goes_on(program: Program, tmp_path: Path) -> None:
@@ -75,6 +80,30 @@ def test_an_interrupted_search_goes_on(program: Program, tmp_path: Path) -> None
     with run.open(force=False):
         searched(program, measure, Within(run, "search", {"model": "b"}))
     assert measure.asked == 2
+
+
+def test_other_limits_measure_effects_again(program: Program, tmp_path: Path) -> None:
+    """Ranges depend on what crops tolerate; costs do not."""
+    run = RunFolder(tmp_path / "run", say=lambda _: None)
+    measure, stricter = Measuring(program), ALLOWED.model_copy(update={"residual_snr_db": 4.0})
+    with run.open(force=False):
+        searched(program, measure, Within(run, "search", {}))
+        plan = searched(program, measure, Within(run, "search", {}), allowed=stricter)
+    assert plan == searched(program, Measuring(program), Forgetful(), allowed=stricter)
+    assert run.reused == ["search-costs"]
+
+
+def test_effects_are_measured_on_centres(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of crops that are larger than the recipe's, on those whose task is restored against their targets."""
+    seen: list[Crop] = []
+
+    def watched(*given: Any, **options: Any) -> Effects:
+        seen.append(given[2])
+        return measure_effects(*given, **options)
+
+    monkeypatch.setattr(search, "measure_effects", watched)
+    searched(program, Measuring(program), Forgetful(), crop=16)
+    assert [crop.image.shape for crop in seen] == [(1, 3, 16, 16)] * 2
 
 
 def test_a_dearer_chain_is_not_looked_at() -> None:

@@ -139,12 +139,12 @@ def test_unsigned_steps_are_the_same_values(signed: onnx.ModelProto) -> None:
 
 
 def test_graph_is_close_to_its_simulation(signed: onnx.ModelProto, program: Program, plan: PrecisionPlan) -> None:
-    """NNCF's ranges are not quite ours; both stay as near to float as 8 bits allow."""
+    """NNCF rounds weights to other steps and moves biases; both stay as near to float as 8 bits allow."""
     network = QuantizedNetwork(program, plan.integer, reduced_range=True)
     simulated = ProgramRunner(network).run(picture()).restored
     exact = expected(program, picture()).restored
-    assert psnr_db(simulated, outputs(signed)["restored"][0]) > 30
-    assert psnr_db(exact, outputs(signed)["restored"][0]) > 25
+    assert psnr_db(simulated, outputs(signed)["restored"][0]) > 40
+    assert psnr_db(exact, outputs(signed)["restored"][0]) > 44
 
 
 def test_share_is_counted_in_the_optimized_graph(program: Program, tmp_path: Path) -> None:
