@@ -57,7 +57,7 @@ class QuantizeOptions(Record):
 class Limit(Record):
     """A limit other than the default; a looser one needs a reason, which the report shows."""
 
-    value: Annotated[float, Field(ge=-200, le=200)]
+    value: Annotated[float, Field(ge=-1000, le=1000)]
     reason: str = ""
 
 

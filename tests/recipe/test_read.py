@@ -75,7 +75,7 @@ def test_a_size_is_height_then_width(tmp_path: Path) -> None:
         ("target: coreml\nprecision: int8\nsize: [64, 64]\n", "2: precision: Core ML runs float16 or float32 here"),
         ("target: coreml\nprecision: float16\nsize: [64, 64]\ngates_input: true\n", "4: gates_input: not offered"),
         ("target: onnx\nprecision: int8\ngates_input: true\n", "3: gates_input: int8 is calibrated with"),
-        (f"{SHORTEST}limits: {{parity_db: {{value: 9999}}}}\n", "less than or equal to 200"),
+        (f"{SHORTEST}limits: {{parity_db: {{value: 9999}}}}\n", "less than or equal to 1000"),
         (f"{SHORTEST}limits:\n  parity_db:\n    value: 9\n", "4: limits.parity_db: a moved limit needs a reason"),
         (f"{SHORTEST}limits:\n  parity_db: {{value: 9, reason: ''}}\n", "4: limits.parity_db: a moved limit needs a"),
         (f"{SHORTEST}limits:\n  parity_db: 9\n", "4: limits.parity_db"),
