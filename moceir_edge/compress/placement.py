@@ -43,11 +43,11 @@ class Option(Record):
     @property
     def harm(self) -> str:
         """What it costs in quality, in words."""
-        said = f"its noise, {noise_db(self.noise):.1f} dB below what the network adds"
+        said = f"noise {noise_db(self.noise):.1f} dB below what the network adds"
         task = max(self.losses, key=lambda name: self.losses[name], default=None)
         if task is None or self.losses[task] < SMALL_LOSS_DB:
             return said
-        return f"{said}, and {self.losses[task]:.3f} dB of {task}"
+        return f"{said}, {self.losses[task]:.3f} dB of {task} lost"
 
 
 class Options(Record):
@@ -156,11 +156,13 @@ def _reason(group: Options, chosen: Option) -> str:
     base = group.options[0]
     if chosen.choice is not Choice.FLOAT:
         worth = "" if chosen.cost < base.cost else "; dearer than float, taken for the share of MACs in integers"
-        return f"{chosen.cost / base.cost:.2f} of float's cost, for {chosen.harm}{worth}"
+        return f"costs {chosen.cost / base.cost:.2f} of float; {chosen.harm}{worth}"
     best = group.cheapest
     if best.cost >= base.cost:
         return f"{best.choice} costs {best.cost / base.cost:.2f} times as much as float"
-    return f"{best.choice} would cost {best.cost / base.cost:.2f} of float, but {best.harm}, is worth more elsewhere"
+    return (
+        f"{best.choice} would cost {best.cost / base.cost:.2f} of float, but what it harms is worth more: {best.harm}"
+    )
 
 
 def _impossible(groups: Sequence[Options], budget: Budget, *, least_share: float) -> GateError:

@@ -242,7 +242,7 @@ def precision_plan() -> PrecisionPlan:
         skipped=(),
         integer_share=0.7,
         simulated=Simulated(residual_snr_db=32.03, mean_change_db={"derain": 0.021}, largest_change_db=0.043),
-        groups=(Placed(name="enc.9", chosen=chosen, float_cost=1.0, reason="0.50 of float's cost"),),
+        groups=(Placed(name="enc.9", chosen=chosen, float_cost=1.0, reason="costs 0.50 of float"),),
         costs="modelled",
         cost_share=0.5,
     )
