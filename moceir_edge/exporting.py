@@ -214,7 +214,7 @@ def with_memory(artifact: Artifact, target: Target, folder: Path) -> Artifact:
 def calibrate(
     program: Program, dataset: Dataset, recipe: Recipe, *, say: Callable[[str], None] = lambda _: None
 ) -> tuple[Crop, ...]:
-    """Centre crops balanced over the tasks, half of them those that the program changes least.
+    """Centre crops balanced over the tasks: those that the program changes least and most, and others.
 
     Of the fixed size where the artifact has one. DataError where there is no picture.
     """

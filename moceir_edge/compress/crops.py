@@ -68,11 +68,13 @@ def centred(crop: Crop, side: int) -> Crop:
 
 def telling(changes: Sequence[float], count: int) -> list[int]:
     """So many indices of crops, of the powers of what the program adds to them: in turn one of the least, where noise
-    shows most, and the next as they come. What is hardly changed at all, such as a white picture, is not sought.
+    shows most, one of the most, whose values are large, and the next as they come.
+
+    What is hardly changed at all, such as a white picture, is not sought.
     """
     least = sorted(range(len(changes)), key=lambda number: changes[number])
     sought = [number for number in least if changes[number] >= HARDLY * median(changes)]
-    in_turn = chain.from_iterable(zip_longest(sought, range(len(changes))))
+    in_turn = chain.from_iterable(zip_longest(sought, reversed(sought), range(len(changes))))
     return [number for number in dict.fromkeys(in_turn) if number is not None][:count]
 
 

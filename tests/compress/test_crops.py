@@ -11,11 +11,11 @@ from moceir_edge.metrics import quality_db
 from tests.targets.networks import crops
 
 
-def test_crops_that_are_changed_least_tell_most() -> None:
+def test_crops_that_are_changed_least_and_most_tell_most() -> None:
     """In turn with the next as they come, each once, as many as there are; a white picture is not sought."""
-    assert telling([9.0, 5.0, 7.0, 1.0, 3.0], 3) == [3, 0, 4]
-    assert telling([9.0, 5.0, 7.0], 9) == [1, 0, 2]
-    assert telling([9.0, 5.0, 1e-12, 7.0], 3) == [1, 0, 3]
+    assert telling([5.0, 8.0, 7.0, 1.0, 3.0, 9.0], 4) == [3, 5, 0, 4]
+    assert telling([5.0, 9.0, 7.0], 9) == [0, 1, 2]
+    assert telling([5.0, 9.0, 1e-12, 7.0], 4) == [0, 1, 3, 2]
     assert telling([0.0, 0.0], 1) == [0]
 
 
