@@ -26,7 +26,7 @@ from moceir_edge.errors import DataError, InputError, MissingBackendError
 from moceir_edge.keeping import Forgetful, Keeper, Within
 from moceir_edge.network.checkpoint import LoadedModel
 from moceir_edge.parity.fit import fit
-from moceir_edge.parity.gates import LOSS_DB, STEP_SNR_DB, WORST_LOSS_DB
+from moceir_edge.parity.gates import in_force
 from moceir_edge.parity.overflow import Settled, island_sizes, settle_islands
 from moceir_edge.processor import has_vnni
 from moceir_edge.program.islands import with_islands
@@ -157,7 +157,7 @@ def write_model(
             settled = settle(model, recipe, calibration, progress=progress)
             prepared, overflow = with_islands(prepared, settled.placed.added), settled.overflow
         case Precision.INT8:
-            crops = calibrate(prepared, calibration, recipe, say=search.say)
+            crops = calibrate(prepared, calibration, recipe, say=search.say, progress=progress)
             inputs = {
                 "versions": versions(),
                 "model": model.sha256,
@@ -181,7 +181,7 @@ def _doubts(plan: PrecisionPlan, recipe: Recipe) -> Iterator[str]:
     """Why int8 may not be what is wanted here."""
     if plan.cost_share is not None and plan.cost_share >= 1:
         yield f"int8 costs {plan.cost_share:.2f} of float32 ({plan.costs}): float32 is faster"
-    if plan.simulated is not None and plan.simulated.slack_db(allowed_by(recipe.limits)) < 0:
+    if plan.simulated.slack_db(allowed_by(recipe.limits)) < 0:
         snr_db, changes = plan.simulated.residual_snr_db, plan.simulated.mean_change_db
         yield (
             f"on calibration crops int8 leaves a residual SNR of {snr_db:.1f} dB and changes PSNR by "
@@ -212,7 +212,12 @@ def with_memory(artifact: Artifact, target: Target, folder: Path) -> Artifact:
 
 
 def calibrate(
-    program: Program, dataset: Dataset, recipe: Recipe, *, say: Callable[[str], None] = lambda _: None
+    program: Program,
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Progress = silent,
 ) -> tuple[Crop, ...]:
     """Centre crops balanced over the tasks: those that the program changes least and most, and others.
 
@@ -233,16 +238,13 @@ def calibrate(
         pair = sample.load()
         return Crop(cut(pair.input), None if pair.target is None else cut(pair.target), sample.task)
 
-    def change(sample: Sample) -> float:
-        looked = crop(sample, small)
-        [restored] = restored_crops(program, [looked])
-        return change_power(looked, restored)
-
     by_name = {sample.name: sample for sample in dataset.samples}
     chosen: list[Sample] = []
     for task in dataset.tasks:
         listed = [by_name[name] for name in names_in_turn(dataset, task)[: SHORTLIST * of_a_task]]
-        chosen += [listed[number] for number in telling([change(sample) for sample in listed], of_a_task)]
+        looked = [crop(sample, small) for sample in listed]
+        restored = restored_crops(program, progress(looked, f"choosing calibration pictures of {task}"))
+        chosen += [listed[number] for number in telling(list(map(change_power, looked, restored)), of_a_task)]
     return tuple(crop(sample, size) for sample in chosen)
 
 
@@ -292,12 +294,10 @@ def _require_fitting(plan: PrecisionPlan, program: Program, recipe: Recipe) -> N
 
 def allowed_by(limits: Limits) -> Allowed:
     """What the gates of int8 allow."""
-    snr, mean, worst = limits.residual_snr_db, limits.quality_loss_db, limits.worst_loss_db
-    return Allowed(
-        residual_snr_db=snr.value if snr else STEP_SNR_DB[Precision.INT8],
-        mean_loss_db=mean.value if mean else LOSS_DB[Precision.INT8],
-        worst_loss_db=worst.value if worst else WORST_LOSS_DB[Precision.INT8],
-    )
+    _, snr, mean, worst = in_force(Precision.INT8, limits)
+    assert snr is not None
+    assert worst is not None
+    return Allowed(residual_snr_db=snr, mean_loss_db=mean, worst_loss_db=worst)
 
 
 def write_golden(source: Source, recipe: Recipe, folder: Path) -> tuple[Golden, ...]:

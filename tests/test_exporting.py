@@ -30,7 +30,7 @@ from moceir_edge.terms import GateState, TargetName, Task
 from tests.parity.fakes import dataset, noise, sample
 from tests.parity.test_overflow import swollen
 from tests.targets import fake
-from tests.targets.networks import crops, exported, recipe, small_network
+from tests.targets.networks import UNHEARD, crops, exported, recipe, small_network
 
 SIZE = (64, 72)
 
@@ -87,7 +87,7 @@ def test_memory_or_the_reason_why_not(artifact: tuple[LoadedModel, Artifact, Pat
 
 def test_doubts_about_int8_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where float is faster, and where 8-bit weights saturate."""
-    plan = PrecisionPlan(integer={}, skipped=(), integer_share=0.7, costs="ms", cost_share=1.2)
+    plan = PrecisionPlan(integer={}, skipped=(), integer_share=0.7, simulated=UNHEARD, costs="ms", cost_share=1.2)
     monkeypatch.setattr(exporting, "has_vnni", lambda: False)
     full, reduced = (recipe("onnx", "int8", quantize={"reduced_range": each}) for each in (False, True))
     assert [text[:22] for text in exporting._doubts(plan, full)] == ["int8 costs 1.20 of flo", "this x86 has no VNNI, "]
@@ -110,7 +110,7 @@ def test_doubts_about_int8_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_plan_that_does_not_fit_is_refused(names: tuple[str, ...], options: dict[str, object], says: str) -> None:
     """With what does not fit."""
     ranges = {name: Ranges(input=1.0, output=1.0) for name in names}
-    plan = PrecisionPlan(integer=ranges, skipped=(), integer_share=0.7)
+    plan = PrecisionPlan(integer=ranges, skipped=(), integer_share=0.7, simulated=UNHEARD)
     with pytest.raises(InputError, match=says):
         exporting.plan_of(
             lower(small_network()), (), recipe("onnx", "int8", quantize=options), search=Search(plan=plan)

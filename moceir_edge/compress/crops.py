@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from statistics import fmean, median
@@ -16,7 +16,6 @@ from moceir_edge.program.program import Program
 from moceir_edge.runner import centre
 
 SMALLEST_POWER = 1e-12
-SMALLEST_LOSS_DB = 1e-6
 
 HIGHEST_DB = 100.0
 """PSNR above which nothing is lost any more."""
@@ -34,7 +33,7 @@ class Crop:
     task: str = ""
 
 
-def restored_crops(program: Program, crops: Sequence[Crop]) -> list[Pixels]:
+def restored_crops(program: Program, crops: Iterable[Crop]) -> list[Pixels]:
     """What the program makes of the crops in float32, each (1, 3, H, W)."""
     network = StaticNetwork(program)
     with torch.inference_mode():
@@ -59,11 +58,11 @@ def capped_quality_db(target: Pixels, restored: Pixels) -> float:
 
 def centred(crop: Crop, side: int) -> Crop:
     """Its centre, of at most `side` pixels a side."""
-    image, target = (
-        pixels if pixels is None else centre(pixels[0], (side, side))[None] for pixels in (crop.image, crop.target)
-    )
-    assert image is not None
-    return replace(crop, image=image, target=target)
+
+    def cut(pixels: Pixels) -> Pixels:
+        return centre(pixels[0], (side, side))[None]
+
+    return replace(crop, image=cut(crop.image), target=None if crop.target is None else cut(crop.target))
 
 
 def telling(changes: Sequence[float], count: int) -> list[int]:
@@ -93,7 +92,7 @@ def tolerated_power(crop: Crop, reference: Pixels, *, residual_snr_db: float, lo
     if crop.target is None:
         return tolerated
     left = max(power(reference - crop.target), SMALLEST_POWER)
-    return min(tolerated, left * (10 ** (min(max(loss_db, SMALLEST_LOSS_DB), HIGHEST_DB) / 10) - 1))
+    return min(tolerated, left * (10 ** (loss_db / 10) - 1))
 
 
 def power(array: Pixels) -> float:

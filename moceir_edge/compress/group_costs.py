@@ -22,6 +22,11 @@ class GroupCosts(Record):
     by_group: dict[str, dict[Choice, float]]
     busy: str = ""
 
+    @property
+    def origin(self) -> str:
+        """The unit, where it comes from, and what made it worth less."""
+        return f"{self.what}, while {self.busy}" if self.busy else self.what
+
 
 PAYS_FROM = 128
 """Products for each result from which int8 pays. Single convolutions in ONNX Runtime on AVX2, against float: 1x1 0.7

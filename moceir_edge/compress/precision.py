@@ -6,8 +6,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from math import inf, log10
 from statistics import fmean
+from typing import Annotated
 
-from moceir_edge.compress.crops import SMALLEST_LOSS_DB, Crop, tolerated_power
+from pydantic import AfterValidator
+
+from moceir_edge.compress.crops import HIGHEST_DB, Crop, tolerated_power
 from moceir_edge.compress.group_costs import GroupCosts
 from moceir_edge.compress.groups import Choice, Group
 from moceir_edge.compress.placement import Budget, Option, Options, Placed, noise_db, place
@@ -18,6 +21,7 @@ from moceir_edge.metrics import Pixels
 from moceir_edge.program.macs import macs_by_operation
 from moceir_edge.program.program import Program
 from moceir_edge.records import Record, Skipped
+from moceir_edge.terms import Progress, silent
 
 SAFETY_DB = 10.0
 """How far above the gate of the residual SNR a plan stays on calibration crops: they are not the judging pictures."""
@@ -35,18 +39,26 @@ LOOSE_DB = 10.0
 """How much looser the sum of losses over the groups is than the mean loss that is allowed, in dB: they are added up as
 if all had one sign, and cancel out in part."""
 
-SMALLEST_NOISE = 1e-20
+SMALLEST_NOISE, SMALLEST_LOSS_DB = 1e-20, 1e-6
 
 LEAST_SHARE = 0.605
 """Of all MACs in integers: the gate of 60 % counts in the runtime's own graph, a little above it is safe."""
+
+
+def _sane(loss_db: float) -> float:
+    return min(max(loss_db, SMALLEST_LOSS_DB), HIGHEST_DB)
+
+
+Loss = Annotated[float, AfterValidator(_sane)]
+"""Of PSNR in dB: a limit that allows nothing, or anything, has a number that can be computed with."""
 
 
 class Allowed(Record):
     """What the gates allow: residual SNR on the worst picture, lost PSNR in the mean of a task and on the worst."""
 
     residual_snr_db: float
-    mean_loss_db: float
-    worst_loss_db: float
+    mean_loss_db: Loss
+    worst_loss_db: Loss
 
     def tolerated(self, crop: Crop, reference: Pixels) -> float:
         """The error power of a restored crop, if it is noise.
@@ -58,7 +70,7 @@ class Allowed(Record):
 
     def budget(self, margin_db: float) -> Budget:
         """For the sums over groups."""
-        loss_db = max(self.mean_loss_db, SMALLEST_LOSS_DB) * 10 ** ((LOOSE_DB - margin_db) / 20)
+        loss_db = self.mean_loss_db * 10 ** ((LOOSE_DB - margin_db) / 20)
         return Budget(residual_snr_db=self.residual_snr_db + margin_db, loss_db=loss_db)
 
 
@@ -78,7 +90,7 @@ class Simulated(Record):
         pairs = [(change, allowed.mean_loss_db) for change in self.mean_change_db.values()]
         if self.largest_change_db is not None:
             pairs.append((self.largest_change_db, allowed.worst_loss_db))
-        losses = (20 * log10(SAFE_SHARE * max(limit, SMALLEST_LOSS_DB) / found) for found, limit in pairs if found > 0)
+        losses = (20 * log10(SAFE_SHARE * limit / found) for found, limit in pairs if found > 0)
         return min([self.residual_snr_db - allowed.residual_snr_db - SAFETY_DB, *losses])
 
 
@@ -93,7 +105,7 @@ class PrecisionPlan(Record):
     integer: dict[str, Ranges]
     skipped: tuple[Skipped, ...]
     integer_share: float
-    simulated: Simulated | None = None
+    simulated: Simulated
     groups: tuple[Placed, ...] = ()
     costs: str = ""
     cost_share: float | None = None
@@ -146,6 +158,7 @@ def settle_plan(
     least_share: float = LEAST_SHARE,
     reduced_range: bool = False,
     costs: str = "",
+    progress: Progress = silent,
 ) -> PrecisionPlan:
     """The cheapest plan whose simulation is safely within what is allowed, on all crops; references: them restored.
 
@@ -153,7 +166,7 @@ def settle_plan(
     shrinks until one is safe. Where none is, the safest is taken: the gates on judging pictures have the last word.
     GateError where even the loudest budget leaves less than `least_share` of MACs in integers, though they could be.
     """
-    found: list[tuple[float, PrecisionPlan]] = []
+    tried: list[tuple[float, PrecisionPlan]] = []
     margin, step, impossible = LOUDEST_DB, STEP_DB, inf
     while margin <= QUIETEST_DB and step >= FINEST_DB:
         if margin >= impossible:
@@ -163,18 +176,20 @@ def settle_plan(
         try:
             placed = place(options, allowed.budget(margin), least_share=least_share)
         except GateError:
-            if not found:
+            if not tried:
                 raise
             impossible = margin
             continue
-        plan = _plan(placed, ranges, costs=costs)
-        effects = simulate(program, plan.integer, crops, references, reduced_range=reduced_range)
-        simulated = summed_up(crops, effects)
-        found.append((simulated.slack_db(allowed), plan.model_copy(update={"simulated": simulated})))
-        if found[-1][0] >= 0:
+        chosen = {name for group in placed for name in group.chosen.integer}
+        integer = {name: found for name, found in ranges.items() if name in chosen}
+        text = f"simulating int8, {margin:g} dB below the limits"
+        effects = simulate(program, integer, progress(crops, text), references, reduced_range=reduced_range)
+        plan = _plan(placed, integer, summed_up(crops, effects), costs=costs)
+        tried.append((plan.simulated.slack_db(allowed), plan))
+        if tried[-1][0] >= 0:
             break
         margin += step
-    return max(found, key=lambda pair: pair[0])[1]
+    return max(tried, key=lambda pair: pair[0])[1]
 
 
 def summed_up(crops: Sequence[Crop], effects: Sequence[Effect]) -> Simulated:
@@ -190,11 +205,11 @@ def summed_up(crops: Sequence[Crop], effects: Sequence[Effect]) -> Simulated:
     )
 
 
-def _plan(placed: Sequence[Placed], ranges: Mapping[str, Ranges], *, costs: str) -> PrecisionPlan:
-    chosen = {name for group in placed for name in group.chosen.integer}
+def _plan(placed: Sequence[Placed], integer: dict[str, Ranges], simulated: Simulated, *, costs: str) -> PrecisionPlan:
     floats = sum(group.float_cost for group in placed)
     return PrecisionPlan(
-        integer={name: found for name, found in ranges.items() if name in chosen},
+        integer=integer,
+        simulated=simulated,
         skipped=tuple(Skipped(what=g.name, reason=g.reason) for g in placed if g.chosen.choice is Choice.FLOAT),
         integer_share=sum(group.chosen.share for group in placed),
         groups=tuple(placed),

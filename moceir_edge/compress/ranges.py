@@ -17,6 +17,7 @@ from moceir_edge.compress.groups import candidates
 from moceir_edge.program.execute import StaticNetwork
 from moceir_edge.program.program import Operation, Program
 from moceir_edge.records import Record
+from moceir_edge.terms import Progress, silent
 
 LEVELS = 127
 """Steps of a symmetric signed 8-bit integer on each side of zero."""
@@ -68,7 +69,9 @@ class _Spans:
         return self.largest[name] * HELD[int(np.argmin(self.errors[name]))]
 
 
-def measure_ranges(program: Program, crops: Sequence[Crop], tolerated: Sequence[float]) -> dict[str, Ranges]:
+def measure_ranges(
+    program: Program, crops: Sequence[Crop], tolerated: Sequence[float], progress: Progress = silent
+) -> dict[str, Ranges]:
     """Ranges of every candidate: they hold all values on all crops, or as many as leave the least error.
 
     One task may have values so large that the steps which hold them drown the others. tolerated: the error power of
@@ -90,8 +93,8 @@ def measure_ranges(program: Program, crops: Sequence[Crop], tolerated: Sequence[
 
     with torch.inference_mode():
         images = [torch.from_numpy(crop.image) for crop in crops]
-        for image in images:
+        for image in progress(images, "measuring ranges"):
             network(image, watch=widen)
-        for image, beside in zip(images, tolerated, strict=True):
+        for image, beside in zip(progress(images, "weighing ranges"), tolerated, strict=True):
             network(image, watch=partial(weigh, beside))
     return {name: Ranges(input=read.best(name), output=written.best(name)) for name in read.largest}

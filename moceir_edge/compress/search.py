@@ -52,7 +52,7 @@ def search_plan(
     crops = judgeable(crops, references)
     tolerated = [allowed.tolerated(crop, reference) for crop, reference in zip(crops, references, strict=True)]
     floor = LEAST_TOLERATED * median(tolerated)
-    ranges = measure_ranges(program, crops, [max(floor, power) for power in tolerated])
+    ranges = measure_ranges(program, crops, [max(floor, power) for power in tolerated], progress)
     costs = keeper.stage("costs", processor.identity(), GroupCosts, lambda: measure(groups, ranges))
     choices = {group: worthwhile(group, costs) for group in groups}
     listed = {group.name: found for group, found in choices.items()}
@@ -72,7 +72,8 @@ def search_plan(
         references,
         allowed=allowed,
         reduced_range=options.reduced_range,
-        costs=costs.what,
+        costs=costs.origin,
+        progress=progress,
     )
     free = {name for group in groups for name in group.convolutions}
     dense = [op.name for op in candidates(program) if op.attributes["groups"] == 1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -100,7 +100,7 @@ def measure_effects(
 def simulate(
     program: Program,
     integer: Mapping[str, Ranges],
-    crops: Sequence[Crop],
+    crops: Iterable[Crop],
     references: Sequence[Pixels],
     *,
     reduced_range: bool,

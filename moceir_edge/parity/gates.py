@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean
+from typing import NamedTuple
 
 from moceir_edge.artifacts import GateResult
 from moceir_edge.parity.compare import PictureScore, Row, losses_db, worst
@@ -27,6 +28,25 @@ STEP_SNR_DB = {Precision.FLOAT16: 30.0, Precision.INT8: 20.0}
 LOSS_DB = {Precision.FLOAT32: 0.05, Precision.FLOAT16: 0.05, Precision.INT8: 0.10}
 WORST_LOSS_DB = {Precision.INT8: 0.5}
 INTEGER_SHARE = 0.60
+
+
+class InForce(NamedTuple):
+    """Limits of an artifact: the recipe's where it moves them, or those of the precision; None where there is none."""
+
+    parity_db: float | None
+    residual_snr_db: float | None
+    mean_loss_db: float
+    worst_loss_db: float | None
+
+
+def in_force(precision: Precision, limits: Limits) -> InForce:
+    """Of a precision and a recipe's limits."""
+    return InForce(
+        limits.parity_db.value if limits.parity_db else STEP_PARITY_DB.get(precision),
+        limits.residual_snr_db.value if limits.residual_snr_db else STEP_SNR_DB.get(precision),
+        limits.quality_loss_db.value if limits.quality_loss_db else LOSS_DB[precision],
+        limits.worst_loss_db.value if limits.worst_loss_db else WORST_LOSS_DB.get(precision),
+    )
 
 
 def slim_gates(rows: Sequence[Row], *, gate: GateMode, refusing: int) -> tuple[GateResult, ...]:
@@ -57,12 +77,11 @@ def static_gates(rows: Sequence[Row]) -> tuple[GateResult, ...]:
 def precision_gates(rows: Sequence[Row], step: str, precision: Precision, limits: Limits) -> tuple[GateResult, ...]:
     """A step in the recipe's precision: against the float32 of the same routing, and its whole PSNR loss."""
     row, results = _row(rows, step), []
-    parity = limits.parity_db.value if limits.parity_db else STEP_PARITY_DB.get(precision)
+    parity, snr, mean, highest = in_force(precision, limits)
     if parity is not None:
         value = _step_parity(row)
         reason = limits.parity_db.reason if limits.parity_db else ""
         results.append(judged(step, "parity, worst picture", value, parity, unit="dB", at_least=True, reason=reason))
-    snr = limits.residual_snr_db.value if limits.residual_snr_db else STEP_SNR_DB.get(precision)
     if snr is not None:
         value = _or_equal(worst([score.step_snr_db for score in row.pictures]))
         reason = limits.residual_snr_db.reason if limits.residual_snr_db else ""
@@ -70,14 +89,8 @@ def precision_gates(rows: Sequence[Row], step: str, precision: Precision, limits
     routes = [score.same_routes for score in row.pictures if score.same_routes is not None]
     if routes:
         results.append(judged(step, "same routes", fmean(routes), SAME_ROUTES[precision], at_least=True))
-    return (*results, *_loss_gates(rows, step, precision, limits))
-
-
-def _loss_gates(rows: Sequence[Row], step: str, precision: Precision, limits: Limits) -> tuple[GateResult, ...]:
-    mean = limits.quality_loss_db.value if limits.quality_loss_db else LOSS_DB[precision]
-    highest = limits.worst_loss_db.value if limits.worst_loss_db else WORST_LOSS_DB.get(precision)
     moved = [limit.reason for limit in (limits.quality_loss_db, limits.worst_loss_db) if limit and limit.reason]
-    return quality_gates(rows, step, limit=mean, worst_limit=highest, reason="; ".join(moved))
+    return (*results, *quality_gates(rows, step, limit=mean, worst_limit=highest, reason="; ".join(moved)))
 
 
 def quality_gates(

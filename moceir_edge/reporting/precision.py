@@ -64,12 +64,9 @@ def _expected(run: Run, recipe: RecipeRun) -> Part:
     phrase: Phrase = (
         f"{len(recipe.precision.integer)} convolutions are planned in 8-bit integers, ",
         run.number(f"{place}.integer_share", SHARE, "%"),
-        " of all MACs",
+        " of all MACs; simulated on the calibration crops they leave a residual SNR of at least ",
+        run.number(f"{place}.simulated.residual_snr_db", unit="dB"),
     )
-    if simulated is None:
-        return say(*phrase, ".")
-    snr = run.number(f"{place}.simulated.residual_snr_db", unit="dB")
-    phrase = (*phrase, "; simulated on the calibration crops they leave a residual SNR of at least ", snr)
     if simulated.largest_change_db is None:
         return say(*phrase, ".")
     most = run.number(f"{place}.simulated.largest_change_db", ".3f", "dB")

@@ -1,9 +1,9 @@
 """Post-training int8 of an ONNX graph: NNCF quantizes weights and corrects biases, the precision plan says where.
 
 The ranges of what convolutions read and write are the plan's, since NNCF knows one rule for all of them; biases are
-corrected for NNCF's own, which hold all values of the crops. A convolution
-runs in an integer kernel only if its result is quantized too, so results that NNCF leaves open are closed. Everything
-is symmetric and signed with zero points 0, weights per output channel.
+corrected for NNCF's own, which hold all values of the crops. A convolution runs in an integer kernel only if its result
+is quantized too, so results that NNCF leaves open are closed. Everything is symmetric and signed with zero points 0,
+weights per output channel.
 """
 
 from __future__ import annotations

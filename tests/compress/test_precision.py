@@ -278,3 +278,14 @@ def test_slack_is_how_much_louder_it_could_be() -> None:
     assert slack(mean_change_db={"derain": 0.1}, largest_change_db=0.1) == pytest.approx(-6.02, abs=0.01)
     assert slack(largest_change_db=0.5) == pytest.approx(-6.02, abs=0.01)
     assert slack(residual_snr_db=17.0) == pytest.approx(7 - SAFETY_DB)
+
+
+@pytest.mark.parametrize("loss_db", [-1000.0, 0.0, 1000.0])
+def test_limits_that_allow_nothing_or_anything_can_be_computed_with(loss_db: float) -> None:
+    """A plan that changes PSNR is beyond the first ones and within the last."""
+    allowed = Allowed(residual_snr_db=10.0, mean_loss_db=loss_db, worst_loss_db=loss_db)
+    changed = Simulated(residual_snr_db=60.0, mean_change_db={"derain": 0.01}, largest_change_db=0.01)
+    assert (changed.slack_db(allowed) >= 0) == (loss_db > 0)
+    crop = Crop(np.zeros((1, 3, 8, 8), np.float32), np.ones((1, 3, 8, 8), np.float32))
+    assert allowed.tolerated(crop, crop.image + np.float32(0.5)) > 0
+    assert allowed.budget(4.0).loss_db > 0

@@ -49,10 +49,16 @@ class Measuring:
 
 
 def searched(
-    program: Program, measure: Measuring, keeper: Keeper, *, crop: int = 32, allowed: Allowed = ALLOWED
+    program: Program,
+    measure: Measuring,
+    keeper: Keeper,
+    *,
+    crop: int = 32,
+    allowed: Allowed = ALLOWED,
+    exact: bool = False,
 ) -> PrecisionPlan:
-    """A plan."""
-    given = [Crop(pixels, task="derain") for pixels in crops(2)]
+    """A plan; exact: the crops are as they should be, so that the network can only harm them."""
+    given = [Crop(pixels, pixels if exact else None, "derain") for pixels in crops(2)]
     options = QuantizeOptions(crop=crop)
     return search_plan(program, given, options, measure, allowed=allowed, size=SIZE, keeper=keeper)
 
@@ -94,7 +100,7 @@ def test_other_limits_measure_effects_again(program: Program, tmp_path: Path) ->
 
 
 def test_effects_are_measured_on_centres(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of crops that are larger than the recipe's, on those whose task is restored against their targets."""
+    """Of crops that are larger than the recipe's; against targets only where the task is restored."""
     seen: list[Crop] = []
 
     def watched(*given: Any, **options: Any) -> Effects:
@@ -102,8 +108,9 @@ def test_effects_are_measured_on_centres(program: Program, monkeypatch: pytest.M
         return measure_effects(*given, **options)
 
     monkeypatch.setattr(search, "measure_effects", watched)
-    searched(program, Measuring(program), Forgetful(), crop=16)
-    assert [crop.image.shape for crop in seen] == [(1, 3, 16, 16)] * 2
+    plan = searched(program, Measuring(program), Forgetful(), crop=16, exact=True)
+    assert [(crop.image.shape, crop.target) for crop in seen] == [((1, 3, 16, 16), None)] * 2
+    assert plan.simulated.mean_change_db == {}
 
 
 def test_a_dearer_chain_is_not_looked_at() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from moceir_edge.artifacts import Artifact, Counts, Origin
 from moceir_edge.compress.crops import Crop
-from moceir_edge.compress.precision import PrecisionPlan
+from moceir_edge.compress.precision import PrecisionPlan, Simulated
 from moceir_edge.compress.ranges import measure_ranges
 from moceir_edge.network.architecture import build_architecture
 from moceir_edge.network.network import MoceIR
@@ -42,10 +42,14 @@ def picture(*, size: tuple[int, int] = SIZE) -> Image:
     return np.rint(np.random.default_rng(9).random((3, *size)) * 255).astype(np.float32) / np.float32(255)
 
 
+UNHEARD = Simulated(residual_snr_db=60.0, mean_change_db={}, largest_change_db=None)
+"""What a plan does that harms nothing."""
+
+
 def full_plan(program: Program) -> PrecisionPlan:
     """Every candidate in integers."""
     ranges = measure_ranges(program, [Crop(crop) for crop in crops()], [1.0] * len(crops()))
-    return PrecisionPlan(integer=ranges, skipped=(), integer_share=1.0)
+    return PrecisionPlan(integer=ranges, skipped=(), integer_share=1.0, simulated=UNHEARD)
 
 
 def exported(target: Target, program: Program, recipe: Recipe, folder: Path) -> Artifact:

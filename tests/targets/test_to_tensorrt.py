@@ -30,7 +30,7 @@ from moceir_edge.targets.target import Exported
 from moceir_edge.targets.to_onnx import PLAN_FILE
 from moceir_edge.targets.to_tensorrt import TARGET
 from moceir_edge.terms import GateState, Precision
-from tests.targets.networks import artifact_of
+from tests.targets.networks import UNHEARD, artifact_of
 
 SIZE = (64, 64)
 
@@ -66,7 +66,7 @@ def export(program: Program, given: Recipe, folder: Path) -> Exported:
     crops = [np.random.default_rng(seed).random((1, 3, *SIZE), np.float32) for seed in range(2)]
     if given.precision is Precision.INT8:
         ranges = measure_ranges(program, [Crop(crop) for crop in crops], [1.0] * len(crops))
-        plan = PrecisionPlan(integer=ranges, skipped=(), integer_share=1.0)
+        plan = PrecisionPlan(integer=ranges, skipped=(), integer_share=1.0, simulated=UNHEARD)
         plan.write(folder / PLAN_FILE)
     return TARGET.export(TARGET.prepare(program, given), given, crops, folder)
 
