@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from moceir_edge.stages import PipelineRequest, pipeline
     from moceir_edge.standalone import convert, export, observe, slim, verify
     from moceir_edge.terms import Task
+    from moceir_edge.training.start import train
 
 __all__ = [
     "BenchRequest",
@@ -48,6 +49,7 @@ __all__ = [
     "restore",
     "save",
     "slim",
+    "train",
     "verify",
 ]
 
@@ -74,6 +76,7 @@ _HOMES = {
     "restore": "restoring",
     "save": "network.checkpoint",
     "slim": "standalone",
+    "train": "training.start",
     "verify": "standalone",
 }
 

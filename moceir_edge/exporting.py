@@ -58,6 +58,7 @@ LIBRARIES = (
     "onnx",
     "onnxruntime",
     "nncf",
+    "openvino",
     "coremltools",
     "tensorrt",
     "tensorrt-rtx-cu13-bindings",
@@ -172,7 +173,7 @@ def write_model(
             plan.write(folder / PLAN_FILE)
             for doubt in _doubts(plan, recipe):
                 search.say(f"warning: {doubt}")
-        case Precision.FLOAT32:
+        case Precision.FLOAT32 | Precision.BFLOAT16:
             pass
     return Written(prepared, target.export(prepared, recipe, [crop.image for crop in crops], folder), overflow)
 
@@ -187,7 +188,11 @@ def _doubts(plan: PrecisionPlan, recipe: Recipe) -> Iterator[str]:
             f"on calibration crops int8 leaves a residual SNR of {snr_db:.1f} dB and changes PSNR by "
             f"{max(changes.values(), default=0.0):.3f} dB in the mean of a task: gates may fail"
         )
-    if recipe.target is TargetName.ONNX and not recipe.quantize_options.reduced_range and has_vnni() is False:
+    if (
+        recipe.target in (TargetName.ONNX, TargetName.OPENVINO)
+        and not recipe.quantize_options.reduced_range
+        and has_vnni() is False
+    ):
         yield "this x86 has no VNNI, so 8-bit weights saturate: set quantize.reduced_range to true"
 
 
@@ -203,7 +208,7 @@ def settle(model: LoadedModel, recipe: Recipe, calibration: Dataset, *, progress
 
 def with_memory(artifact: Artifact, target: Target, folder: Path) -> Artifact:
     """The artifact with the memory that its runtime takes here, or with the reason why that is not known."""
-    found = target.memory(folder / artifact.model, artifact.fixed_size)
+    found = target.memory(artifact, folder)
     if isinstance(found, str):
         skipped = (*artifact.skipped, Skipped(what="memory per megapixel", reason=found))
         return artifact.model_copy(update={"skipped": skipped})
@@ -329,7 +334,7 @@ def describe(
     """Everything artifact.json says before the gates have spoken."""
     files, exported = file_entries(folder), written.exported
     size = recipe.fixed_size or COUNT_SIZE
-    used = recipe.precision is not Precision.FLOAT32 and bool(calibration.samples)
+    used = recipe.precision in (Precision.FLOAT16, Precision.INT8) and bool(calibration.samples)
     model_bytes = sum(
         entry.size_bytes
         for name, entry in files.items()

@@ -12,7 +12,7 @@ from moceir_edge.targets.target import target_of
 from moceir_edge.terms import TargetName
 
 LIBRARIES = (
-    "torch", "numpy", "onnx", "onnxruntime", "nncf", "coremltools", "tensorrt", "tensorrt-rtx-cu13-bindings"
+    "torch", "numpy", "onnx", "onnxruntime", "nncf", "openvino", "coremltools", "tensorrt", "tensorrt-rtx-cu13-bindings"
 )  # fmt: skip
 
 

@@ -29,9 +29,14 @@ def has_vnni() -> bool | None:
     return "vnni" in CPUINFO.read_text(encoding="utf-8")
 
 
+def has_bfloat16() -> bool | None:
+    """Whether this processor multiplies bfloat16 numbers (AVX-512 BF16, AMX, Arm); None where that cannot be told."""
+    return "bf16" in CPUINFO.read_text(encoding="utf-8") if CPUINFO.is_file() else None
+
+
 def identity() -> dict[str, str | int | bool | None]:
     """What makes timings of one processor not those of another."""
-    return {"processor": processor_name(), "cores": cores(), "vnni": has_vnni()}
+    return {"processor": processor_name(), "cores": cores(), "vnni": has_vnni(), "bfloat16": has_bfloat16()}
 
 
 def cpu_lines(name: str) -> Sequence[str]:

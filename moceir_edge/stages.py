@@ -36,7 +36,7 @@ from moceir_edge.resources import find_resource
 from moceir_edge.routing.evidence import evidence_bound
 from moceir_edge.routing.routing import Routing, measure_routing
 from moceir_edge.run_folder import RunFolder
-from moceir_edge.terms import GateMode, Precision, Progress, Task, silent
+from moceir_edge.terms import GateMode, Precision, Progress, TargetName, Task, silent
 
 OTHER_TASKS = 4
 """Pictures of each other task that are observed, to see how tasks differ."""
@@ -264,7 +264,7 @@ class _Pipeline:
             "recipe": recipe.model_dump(mode="json"),
             "choosing": self.choosing.sha256,
             "judging": self.judging.sha256,
-            "machine": processor.identity() if recipe.precision is Precision.INT8 else None,
+            "machine": processor.identity() if _asks_the_machine(recipe) else None,
         }
 
         def action() -> Artifact:
@@ -281,7 +281,8 @@ class _Pipeline:
 
         out = self.request.out
         artifact = read_artifact(candidate)
-        machine = [platform.machine(), platform.system(), processor.has_vnni(), torch.cuda.is_available()]
+        can = [processor.has_vnni(), processor.has_bfloat16(), torch.cuda.is_available()]
+        machine = [platform.machine(), platform.system(), *can]
         key = {
             **self.base,
             "candidate": artifact_sha256(candidate),
@@ -327,3 +328,8 @@ def named_recipes(names: Sequence[str]) -> dict[str, Recipe]:
         if stems.count(stem) > 1 or stem in RESERVED or stem.endswith(".failed") or stem.startswith("pictures-"):
             raise RecipeError(f"{path}: an artifact cannot be called {path.stem} here", "rename the recipe")
     return {path.stem: read_recipe(path) for path in paths}
+
+
+def _asks_the_machine(recipe: Recipe) -> bool:
+    """Whether an export depends on what this processor is fast at, or has at all."""
+    return recipe.precision is Precision.INT8 or recipe.target is TargetName.OPENVINO

@@ -41,6 +41,7 @@ class Precision(StrEnum):
 
     FLOAT32 = "float32"
     FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
     INT8 = "int8"
 
 
@@ -57,6 +58,7 @@ class TargetName(StrEnum):
     ONNX = "onnx"
     TENSORRT = "tensorrt"
     COREML = "coreml"
+    OPENVINO = "openvino"
 
 
 class GateState(StrEnum):

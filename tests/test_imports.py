@@ -15,6 +15,7 @@ HEAVY = {
     "nncf",
     "onnx",
     "onnxruntime",
+    "openvino",
     "scipy",
     "skimage",
     "tensorrt",

@@ -17,7 +17,7 @@ from moceir_edge.benchmarking.variants import Variant
 from moceir_edge.compress.precision import PrecisionPlan
 from moceir_edge.data.dataset import Dataset
 from moceir_edge.errors import GateError, MissingBackendError
-from moceir_edge.exporting import calibrate, write_model
+from moceir_edge.exporting import calibrate, require_target, write_model
 from moceir_edge.network.checkpoint import LoadedModel, save
 from moceir_edge.network.golden import PREFIX
 from moceir_edge.processor import has_vnni
@@ -28,7 +28,8 @@ from moceir_edge.records import Skipped
 from moceir_edge.resources import bundled
 from moceir_edge.targets.target import target_of
 from moceir_edge.targets.to_onnx import PLAN_FILE
-from moceir_edge.terms import Precision, Progress, silent
+from moceir_edge.targets.to_openvino import hint_here
+from moceir_edge.terms import Precision, Progress, TargetName, silent
 
 PICTURE, STRAIGHTFORWARD = "picture.npy", "straightforward.onnx"
 
@@ -40,9 +41,15 @@ ANY_LOSS_DB = 100.0
 """PSNR that golden weights may lose."""
 
 
-def recipe_of(precision: Precision, size: tuple[int, int], *, speed_only: bool = False) -> Recipe:
-    """The bundled desktop recipe at a fixed size; full 8-bit weights where VNNI is sure."""
-    said = read_recipe(bundled("export", "desktop")).model_dump(mode="json", exclude_none=True)
+RECIPES = {TargetName.ONNX: "desktop", TargetName.OPENVINO: "openvino"}
+"""The bundled recipe of each runtime that is timed."""
+
+
+def recipe_of(
+    precision: Precision, size: tuple[int, int], *, target: TargetName = TargetName.ONNX, speed_only: bool = False
+) -> Recipe:
+    """The bundled recipe at a fixed size; full 8-bit weights where VNNI is sure."""
+    said = read_recipe(bundled("export", RECIPES[target])).model_dump(mode="json", exclude_none=True)
     said |= {"precision": precision, "size": list(size)}
     if precision is Precision.INT8:
         said["quantize"] |= {"reduced_range": has_vnni() is not True}
@@ -54,7 +61,7 @@ def recipe_of(precision: Precision, size: tuple[int, int], *, speed_only: bool =
                 "worst_loss_db": {"value": ANY_LOSS_DB, "reason": reason},
             }
     else:
-        del said["quantize"]
+        said = {key: section for key, section in said.items() if key not in {"quantize", "openvino"}}
     return Recipe.model_validate(said)
 
 
@@ -124,12 +131,15 @@ def _straightforward(shop: Workshop) -> Job:
     return shop.job(Variant.STRAIGHTFORWARD, Library.ONNXRUNTIME, shop.straightforward())
 
 
-def _artifact(shop: Workshop, variant: Variant, precision: Precision) -> Job:
+def _artifact(shop: Workshop, variant: Variant, precision: Precision, target: TargetName = TargetName.ONNX) -> Job:
     folder = shop.folder / variant
     folder.mkdir()
-    recipe = recipe_of(precision, shop.size, speed_only=shop.kept.origin.startswith(PREFIX))
+    recipe = recipe_of(precision, shop.size, target=target, speed_only=shop.kept.origin.startswith(PREFIX))
+    require_target(recipe)
     exported = write_model(shop.kept, recipe, shop.calibration, folder, progress=shop.progress).exported
-    job = shop.job(variant, Library.ONNXRUNTIME, folder / exported.model)
+    openvino = target is TargetName.OPENVINO
+    library, hint = (Library.OPENVINO, hint_here(recipe)) if openvino else (Library.ONNXRUNTIME, None)
+    job = shop.job(variant, library, folder / exported.model, hint=hint)
     if precision is not Precision.INT8:
         return job
     plan = PrecisionPlan.read(folder / PLAN_FILE)
@@ -138,7 +148,7 @@ def _artifact(shop: Workshop, variant: Variant, precision: Precision) -> Job:
 
 def _bfloat16(shop: Workshop) -> Job:
     del shop
-    raise foreign.ForeignError("the runtime has bfloat16 convolutions here, but no target writes bfloat16 yet")
+    raise foreign.ForeignError("the runtime has bfloat16 convolutions here, but bfloat16 is written for OpenVINO only")
 
 
 def _int8_default(shop: Workshop, variant: Variant, library: Library) -> Job:
@@ -155,6 +165,10 @@ def _openvino_int8(shop: Workshop) -> Job:
     return shop.job(Variant.OPENVINO_INT8, Library.OPENVINO, shop.once("openvino-int8.xml", write))
 
 
+def _ours_in_openvino(variant: Variant, precision: Precision) -> Callable[[Workshop], Job]:
+    return partial(_artifact, variant=variant, precision=precision, target=TargetName.OPENVINO)
+
+
 def _no_compiler() -> str | None:
     names = [os.environ.get("CXX", ""), "g++", "clang++", "cl"]
     return None if any(name and shutil.which(name) for name in names) else "torch.compile needs a C++ compiler"
@@ -164,6 +178,7 @@ _GAPS: dict[Variant, Callable[[], str | None]] = {
     Variant.COMPILE: _no_compiler,
     Variant.FLOAT16: partial(onnxruntime_gap, "float16"),
     Variant.BFLOAT16: partial(onnxruntime_gap, "bfloat16"),
+    Variant.BFLOAT16_OPENVINO: partial(openvino_gap, "BF16"),
     Variant.OPENVINO_FLOAT32: partial(openvino_gap, "FP32"),
     Variant.OPENVINO_BFLOAT16: partial(openvino_gap, "BF16"),
     Variant.OPENVINO_INT8: partial(openvino_gap, "INT8"),
@@ -179,6 +194,9 @@ _BUILDERS: dict[Variant, Callable[[Workshop], Job]] = {
     Variant.BFLOAT16: _bfloat16,
     Variant.INT8_DEFAULT: partial(_int8_default, variant=Variant.INT8_DEFAULT, library=Library.ONNXRUNTIME),
     Variant.INT8: partial(_artifact, variant=Variant.INT8, precision=Precision.INT8),
+    Variant.LOWERED_OPENVINO: _ours_in_openvino(Variant.LOWERED_OPENVINO, Precision.FLOAT32),
+    Variant.BFLOAT16_OPENVINO: _ours_in_openvino(Variant.BFLOAT16_OPENVINO, Precision.BFLOAT16),
+    Variant.INT8_OPENVINO: _ours_in_openvino(Variant.INT8_OPENVINO, Precision.INT8),
     Variant.OPENVINO_FLOAT32: partial(_openvino, variant=Variant.OPENVINO_FLOAT32, hint="f32"),
     Variant.OPENVINO_BFLOAT16: partial(_openvino, variant=Variant.OPENVINO_BFLOAT16, hint="bf16"),
     Variant.OPENVINO_INT8: _openvino_int8,

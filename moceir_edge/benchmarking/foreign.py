@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from moceir_edge.benchmarking.libraries import openvino
 from moceir_edge.errors import MissingBackendError
 from moceir_edge.program.lower import IMAGE
+from moceir_edge.targets.openvino_library import load_library
 from moceir_edge.targets.quantize import load_nncf, quiet_nncf
 
 Crops = Sequence[NDArray[np.float32]]
@@ -47,7 +47,7 @@ def quantize_onnx(graph: Path, crops: Crops, path: Path) -> None:
 
 def quantize_openvino(graph: Path, crops: Crops, path: Path) -> None:
     """NNCF's default post-training quantization of the graph as an OpenVINO model (.xml, .bin)."""
-    library = openvino()
+    library = load_library()
     with foreign_tool("NNCF"):
         library.save_model(_quantized(library.Core().read_model(graph), list(crops)), path, compress_to_fp16=False)
 

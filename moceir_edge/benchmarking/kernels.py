@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from moceir_edge.benchmarking.libraries import openvino
 from moceir_edge.errors import ArtifactError
 from moceir_edge.targets.onnx_runtime import session
+from moceir_edge.targets.openvino_library import capabilities
 
 SIDE, CHANNELS = 8, 16
 
@@ -53,5 +52,5 @@ def _convolution(format_name: str) -> bytes:
 
 def openvino_gap(capability: str) -> str | None:
     """Why OpenVINO does not compute in `BF16` here, by its own account; None where it does."""
-    has: Any = openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    has = capabilities()
     return None if capability in has else f"OpenVINO's CPU offers {', '.join(has)}, and no {capability}"

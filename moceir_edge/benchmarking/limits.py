@@ -28,13 +28,26 @@ def program_of(model: LoadedModel, precision: Precision, size: tuple[int, int]) 
 def roofline_name(variant: Variant) -> str | None:
     """The arithmetic a variant is bound by; None where its peak is not measured."""
     match variant:
-        case Variant.EAGER | Variant.COMPILE | Variant.STRAIGHTFORWARD | Variant.LOWERED | Variant.OPENVINO_FLOAT32:
+        case (
+            Variant.EAGER
+            | Variant.COMPILE
+            | Variant.STRAIGHTFORWARD
+            | Variant.LOWERED
+            | Variant.LOWERED_OPENVINO
+            | Variant.OPENVINO_FLOAT32
+        ):
             return FLOAT32
         case Variant.INT8:
             return PLANNED
         case Variant.INT8_DEFAULT | Variant.OPENVINO_INT8 | Variant.OPENVINO_INT8_ONNX:
             return EVERYWHERE
-        case Variant.FLOAT16 | Variant.BFLOAT16 | Variant.OPENVINO_BFLOAT16:
+        case (
+            Variant.FLOAT16
+            | Variant.BFLOAT16
+            | Variant.BFLOAT16_OPENVINO
+            | Variant.INT8_OPENVINO
+            | Variant.OPENVINO_BFLOAT16
+        ):
             return None
         case _:
             assert_never(variant)

@@ -1,4 +1,4 @@
-"""Time by kind of operator, from the profilers of ONNX Runtime and PyTorch."""
+"""Time by kind of operator, from the profilers of ONNX Runtime, OpenVINO and PyTorch."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from moceir_edge.benchmarking.libraries import open_job
 from moceir_edge.records import Record
 from moceir_edge.runner import Image, Runner
 from moceir_edge.targets.onnx_runtime import OnnxRunner
+from moceir_edge.targets.openvino_library import OpenVinoRunner
 
 RUNS = 3
 
@@ -37,6 +38,8 @@ def measure_operators(job: Job, image: Image) -> tuple[OperatorTime, ...]:
     match job.library:
         case Library.ONNXRUNTIME:
             return _by_onnxruntime(job, image)
+        case Library.OPENVINO:
+            return _by_openvino(job, image)
         case Library.PYTORCH:
             return _by_pytorch(open_job(job), image)
         case _:
@@ -63,6 +66,12 @@ def _by_onnxruntime(job: Job, image: Image) -> tuple[OperatorTime, ...]:
     kernels = [e for e in events if e.get("cat") == "Node" and e["name"].endswith("_kernel_time")]
     later = kernels[len(kernels) // (RUNS + 1) :]  # the first run allocates
     return _sorted((_kind(event["args"]), event["dur"], 1) for event in later)
+
+
+def _by_openvino(job: Job, image: Image) -> tuple[OperatorTime, ...]:
+    runner = OpenVinoRunner(Path(job.file), size=job.size, hint=job.precision_hint, threads=job.threads, profile=True)
+    runner.run(image)  # the first run allocates
+    return _sorted((kind, time_us, 1) for _ in range(RUNS) for kind, time_us in runner.kernel_times_us(image))
 
 
 def _kind(facts: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from moceir_edge.benchmarking.result import Benchmark, VariantResult
 
-MARKERS = "osD^vPX*<>hd"
+MARKERS = "osD^vPX*<>hd8pH"
+"""One for each variant."""
 
 
 def write_plot(result: Benchmark, path: Path) -> None:

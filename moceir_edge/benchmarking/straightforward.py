@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from moceir_edge.benchmarking.libraries import BENCH_REPAIR
 from moceir_edge.errors import MissingBackendError
 from moceir_edge.network.experts import Expert, FrequencyAttention
 from moceir_edge.network.layers import CrossAttention, SelfAttention
@@ -32,7 +31,7 @@ def export_straightforward(network: MoceIR, size: tuple[int, int], path: Path) -
     MissingBackendError without onnxscript, which the exporter needs.
     """
     if find_spec("onnxscript") is None:
-        raise MissingBackendError("onnxscript is not installed", BENCH_REPAIR)
+        raise MissingBackendError("onnxscript is not installed", "pip install 'moceir-edge[bench]'")
     static = StaticRestorer(network).eval()
     names = [RESTORED, AGREEMENT, SCORES] if network.architecture.guarded else [RESTORED]
     with _quiet(), torch.inference_mode():

@@ -19,6 +19,9 @@ class Variant(StrEnum):
     BFLOAT16 = "bfloat16"
     INT8_DEFAULT = "int8-default"
     INT8 = "int8"
+    LOWERED_OPENVINO = "lowered-openvino"
+    BFLOAT16_OPENVINO = "bfloat16-openvino"
+    INT8_OPENVINO = "int8-openvino"
     OPENVINO_FLOAT32 = "openvino-float32"
     OPENVINO_BFLOAT16 = "openvino-bfloat16"
     OPENVINO_INT8 = "openvino-int8"
@@ -37,6 +40,9 @@ MEANINGS = {
     Variant.BFLOAT16: "our artifact in bfloat16, ONNX Runtime",
     Variant.INT8_DEFAULT: "the straightforward graph quantized by NNCF's defaults, ONNX Runtime",
     Variant.INT8: "our int8 artifact, ONNX Runtime",
+    Variant.LOWERED_OPENVINO: "our float32 artifact, OpenVINO",
+    Variant.BFLOAT16_OPENVINO: "our bfloat16 artifact, OpenVINO",
+    Variant.INT8_OPENVINO: "our int8 artifact, OpenVINO, with bfloat16 in between where the CPU has it",
     Variant.OPENVINO_FLOAT32: "the straightforward graph, OpenVINO in float32",
     Variant.OPENVINO_BFLOAT16: "the straightforward graph, OpenVINO in bfloat16",
     Variant.OPENVINO_INT8: "the straightforward graph quantized by NNCF's defaults as an OpenVINO model",

@@ -359,6 +359,22 @@ def bench(
     console.result(result.model_dump(mode="json"), bench_text(result))
 
 
+@app.command(**_example("train --config tiny --data pictures --out run/tiny"))
+def train(
+    config: Annotated[str, typer.Option(help="A training file, or three_tasks, five_tasks, composite, tiny.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; where it holds this run already, it goes on.")],
+    data: Annotated[Path | None, typer.Option(help="What the folders in the file are relative to.")] = None,
+) -> None:
+    """Train a network from scratch; killed and started again, it goes on. torchrun and Slurm start many processes."""
+    console = _console()
+    with Shielded():
+        from moceir_edge.cli.texts import trained_text
+        from moceir_edge.training.start import train as run_train
+
+        result = run_train(config, out, data=data, say=console.say, progress=console.progress)
+    console.result(result.model_dump(mode="json"), trained_text(result))
+
+
 @app.command(**_example("report run"))
 def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that pipeline wrote.")]) -> None:
     """Write RUN/report.html again."""

@@ -14,6 +14,7 @@ from moceir_edge.routing.routing import Routing
 from moceir_edge.stages import PipelineResult
 from moceir_edge.standalone import Slimmed
 from moceir_edge.terms import GateState
+from moceir_edge.training.result import Trained
 
 _MARKS = {GateState.PASSED: "passed ", GateState.FAILED: "FAILED ", GateState.NOT_RUN: "not run"}
 
@@ -133,6 +134,14 @@ def slim_text(result: Slimmed) -> str:
         needed = " (the exact gate needs it in any case)" if result.guard.needed else ""
         lines.append(f"guard: {share}{needed}")
     return "\n".join([*lines, f"wrote {result.path}"])
+
+
+def trained_text(result: Trained) -> str:
+    """Steps, the last validation, the model."""
+    lines = [f"{result.steps} steps"]
+    lines.extend(f"  {task:<12} {value:.2f} dB" for task, value in result.psnr.items())
+    lines.extend(f"  not used: {reason}" for reason in result.unreadable)
+    return "\n".join([*lines, f"wrote {result.model} (sha256 {result.sha256[:12]})"])
 
 
 def health_text(health: Health) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from moceir_edge.network.architecture import AttentionShape, BlockShape
+from moceir_edge.network.depthwise import DepthwiseConv
 
 NORM_EPSILON = 1e-5
 UNIT_EPSILON = 1e-12
@@ -22,7 +23,7 @@ def pointwise(inputs: int, outputs: int, *, bias: bool = False) -> nn.Conv2d:
 
 def depthwise(channels: int, side: int, *, bias: bool = False) -> nn.Conv2d:
     """side x side convolution of each channel by itself."""
-    return nn.Conv2d(channels, channels, side, padding=side // 2, groups=channels, bias=bias)
+    return DepthwiseConv(channels, side, bias=bias)
 
 
 class _Affine(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -44,8 +45,16 @@ class Pool(nn.Module):
         return x.mean((2, 3))
 
 
+def by_itself(logits: Tensor) -> Tensor:
+    """The logits of this process alone."""
+    return logits
+
+
 class Router(nn.Module):
-    """logits = A mean_pixels(x) + B frequency; the expert with the best score among those served."""
+    """logits = A mean_pixels(x) + B frequency; the expert with the best score among those served.
+
+    gather: gives the logits whose use is balanced, from those of this process; training may bring in others.
+    """
 
     complexity: Tensor
     choosable: Tensor
@@ -54,6 +63,7 @@ class Router(nn.Module):
         super().__init__()
         self.gate = nn.Sequential(Pool(), nn.Identity(), nn.Linear(width, experts, bias=False))
         self.freq_gate = nn.Linear(frequency_width, experts, bias=False)
+        self.gather: Callable[[Tensor], Tensor] = by_itself
         self.register_buffer("complexity", torch.ones(experts))
         choosable = torch.zeros(experts, dtype=torch.bool)
         choosable[list(served)] = True
@@ -75,6 +85,7 @@ class Router(nn.Module):
 
     def balance(self, logits: Tensor, noisy: Tensor) -> Tensor:
         """Half importance, half load; the standard deviation over experts needs at least two of them."""
+        logits, noisy = self.gather(logits), self.gather(noisy)
         return (importance_loss(logits, self.complexity) + load_loss(logits, noisy)) / 2
 
 

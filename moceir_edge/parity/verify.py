@@ -19,7 +19,7 @@ from moceir_edge.program.execute import StaticNetwork
 from moceir_edge.program.islands import FLOAT16_LARGEST, with_islands
 from moceir_edge.program.lower import lower
 from moceir_edge.program.program import Program
-from moceir_edge.recipe.schema import Recipe
+from moceir_edge.recipe.schema import Limits, Recipe
 from moceir_edge.records import Record
 from moceir_edge.runner import Gated, Image, NetworkRunner, ProgramRunner, Runner
 from moceir_edge.targets.target import recipe_of, target_of
@@ -139,7 +139,7 @@ def _program_steps(subject: Subject, model: LoadedModel) -> list[Step]:
             simulated = QuantizedNetwork(prepared, plan.integer, reduced_range=recipe.quantize_options.reduced_range)
             how = "simulated: planned convolutions read, weigh and write 8-bit values"
             return [static, Step("int8", how, ProgramRunner(simulated), against="static")]
-        case Precision.FLOAT32:
+        case Precision.FLOAT32 | Precision.BFLOAT16:
             changed = prepared is not program
             return (
                 [static, Step("lowered", "as this target computes it, float32", _run(prepared))]
@@ -166,7 +166,7 @@ def _artifact_runner(subject: Subject) -> tuple[Runner | None, str, str | None]:
         provider = getattr(found, "provider", "")
         stands_in = getattr(found, "stands_in", "")
         if stands_in:
-            return found, f"the same ONNX file in ONNX Runtime ({provider}), in place of an engine: {stands_in}", None
+            return found, f"the same ONNX file by {provider}, in place of what it is for: {stands_in}", None
         return found, f"executed here{f' by {provider}' if provider else ''}", provider or subject.artifact.target
     emulator = target.emulator(subject.artifact, subject.folder)
     if emulator is not None:
@@ -184,9 +184,12 @@ def _gates(subject: Subject, rows: Sequence[Row]) -> tuple[GateResult, ...]:
         results.extend(gates.slim_gates(rows, gate=architecture.gate, refusing=refusing))
     if "static" in names:
         results.extend(gates.static_gates(rows))
-    for step in ("float16", "int8", "lowered"):
+    for step in ("float16", "int8"):
         if step in names:
             results.extend(gates.precision_gates(rows, step, recipe.precision, recipe.limits))
+    if "lowered" in names:
+        limits = recipe.limits if recipe.precision is Precision.FLOAT32 else Limits()
+        results.extend(gates.precision_gates(rows, "lowered", Precision.FLOAT32, limits))
     if "artifact" in names:
         results.extend(gates.precision_gates(rows, "artifact", recipe.precision, recipe.limits))
     return tuple(results)

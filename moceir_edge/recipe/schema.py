@@ -41,6 +41,12 @@ class CoreMLOptions(Record):
     weights: Literal["float16", "int8"] = "float16"
 
 
+class OpenVINOOptions(Record):
+    """OpenVINO: what int8 leaves in floating point; bfloat16 runs only where the CPU has it, else float32 does."""
+
+    floats: Literal["float32", "bfloat16"] = "float32"
+
+
 class QuantizeOptions(Record):
     """Post-training quantization: `pictures` crops of `crop` pixels calibrate; what matches `keep_float` stays float.
 
@@ -88,6 +94,7 @@ class Recipe(Record):
     onnx: OnnxOptions | None = None
     tensorrt: TensorRTOptions | None = None
     coreml: CoreMLOptions | None = None
+    openvino: OpenVINOOptions | None = None
     quantize: QuantizeOptions | None = None
     limits: Limits = Limits()
 
@@ -119,6 +126,11 @@ class Recipe(Record):
         return self.coreml or CoreMLOptions()
 
     @property
+    def openvino_options(self) -> OpenVINOOptions:
+        """The section, or its defaults."""
+        return self.openvino or OpenVINOOptions()
+
+    @property
     def quantize_options(self) -> QuantizeOptions:
         """The section, or its defaults."""
         return self.quantize or QuantizeOptions()
@@ -130,16 +142,34 @@ def contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
     for name in TargetName:
         if said.get(name) is not None and target in set(TargetName) - {name}:
             yield (name.value,), f"only for target {name}, not {target}"
-    if said.get("quantize") is not None and precision in (Precision.FLOAT16, Precision.FLOAT32):
+    if said.get("quantize") is not None and precision in set(Precision) - {Precision.INT8}:
         yield ("quantize",), f"only for precision int8, not {precision}"
-    if said.get("overflow_size") is not None and precision in (Precision.FLOAT32, Precision.INT8):
+    if said.get("overflow_size") is not None and precision in set(Precision) - {Precision.FLOAT16}:
         yield ("overflow_size",), f"only for precision float16, not {precision}"
     if said.get("gates_input") and precision == Precision.INT8:
         yield ("gates_input",), "int8 is calibrated with the model's own gates"
-    if target == TargetName.COREML:
-        if said.get("size", "dynamic") == "dynamic":
-            yield ("size",), "Core ML needs a fixed size, as [height, width]"
-        if precision == Precision.INT8:
-            yield ("precision",), "Core ML runs float16 or float32 here; for 8-bit weights set coreml.weights"
-        if said.get("gates_input"):
-            yield ("gates_input",), "not offered for Core ML"
+    match target:
+        case TargetName.OPENVINO:
+            yield from _openvino_contradictions(said)
+        case TargetName.COREML:
+            yield from _coreml_contradictions(said)
+        case _:
+            if precision == Precision.BFLOAT16 and target is not None:
+                yield ("precision",), f"bfloat16 is offered for target openvino only, not {target}"
+
+
+def _openvino_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
+    precision = said.get("precision")
+    if precision == Precision.FLOAT16:
+        yield ("precision",), "OpenVINO's CPU computes in float32, bfloat16 or int8, not in float16"
+    if said.get("openvino") is not None and precision in (Precision.FLOAT32, Precision.BFLOAT16):
+        yield ("openvino",), f"only for precision int8, not {precision}"
+
+
+def _coreml_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
+    if said.get("size", "dynamic") == "dynamic":
+        yield ("size",), "Core ML needs a fixed size, as [height, width]"
+    if said.get("precision") in (Precision.INT8, Precision.BFLOAT16):
+        yield ("precision",), "Core ML runs float16 or float32 here; for 8-bit weights set coreml.weights"
+    if said.get("gates_input"):
+        yield ("gates_input",), "not offered for Core ML"

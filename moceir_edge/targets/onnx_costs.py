@@ -1,4 +1,4 @@
-"""What the choices of a group cost in ONNX Runtime on this processor: its part of the graph, cut out and timed.
+"""What the choices of a group cost in a runtime on this processor: its part of the ONNX graph, cut out and timed.
 
 The boundaries count: a part reads and writes floats, as it does in the whole graph. Parts of equal operations on
 equal shapes are timed once.
@@ -7,10 +7,11 @@ equal shapes are timed once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import helper
 
 from moceir_edge.compress.group_costs import GroupCosts
@@ -21,13 +22,22 @@ from moceir_edge.processor import cores, processor_name
 from moceir_edge.program.program import Program
 from moceir_edge.records import sha256_of_value
 from moceir_edge.targets.onnx_graph import onnx_model
-from moceir_edge.targets.onnx_runtime import session
 from moceir_edge.targets.quantize import quantize, unsigned_activations
 from moceir_edge.terms import Progress, silent
 from moceir_edge.timing import interleaved_ms
 
 ROUNDS = 11
 """Runs of each choice of a part, in turn."""
+
+SETTLE_S = 0.003
+"""Before each: the threads of the one before wait busily for a while, and would take its cores."""
+
+
+class Runtime(NamedTuple):
+    """What runs the parts. load: a model, with activations as uint8, as a call with its inputs by name."""
+
+    name: str
+    load: Callable[[bytes], Callable[[dict[str, NDArray[np.float32]]], object]]
 
 
 def measure_costs(
@@ -36,6 +46,7 @@ def measure_costs(
     ranges: Mapping[str, Ranges],
     progress: Progress = silent,
     *,
+    runtime: Runtime,
     size: tuple[int, int],
     reduced_range: bool,
 ) -> GroupCosts:
@@ -48,9 +59,9 @@ def measure_costs(
         part = cut_out(whole, group.name)
         alike = signature(part, group)
         if alike not in timed:
-            timed[alike] = _timed(part, group, ranges, reduced_range=reduced_range)
+            timed[alike] = _timed(part, group, ranges, runtime, reduced_range=reduced_range)
         found[group.name] = timed[alike]
-    what = f"milliseconds at {size[1]}x{size[0]} in ONNX Runtime on {processor_name()} with {cores()} threads"
+    what = f"milliseconds at {size[1]}x{size[0]} in {runtime.name} on {processor_name()} with {cores()} threads"
     return GroupCosts(what=what, by_group=found, busy=busy_text(others_share(start, moment())))
 
 
@@ -102,7 +113,7 @@ def shape_of(value: onnx.ValueInfoProto) -> list[int]:
 
 
 def _timed(
-    part: onnx.ModelProto, group: Group, ranges: Mapping[str, Ranges], *, reduced_range: bool
+    part: onnx.ModelProto, group: Group, ranges: Mapping[str, Ranges], runtime: Runtime, *, reduced_range: bool
 ) -> dict[Choice, float]:
     """Medians; those of int8 are the median ratio to float, round by round, times float's."""
     random = np.random.default_rng(0)
@@ -114,9 +125,10 @@ def _timed(
             chosen = {name: ranges[name] for name in group.integer(choice)}
             model = quantize(part, chosen, [feed], reduced_range=reduced_range, bars=False)
             unsigned_activations(model)
-        return partial(session(model.SerializeToString(), threads=cores()).run, None, feed)
+        run = runtime.load(model.SerializeToString())
+        return lambda: run(feed)
 
     calls = {choice: call(choice) for choice in group.choices}
-    rounds = {choice: np.asarray(ms) for choice, ms in interleaved_ms(calls, rounds=ROUNDS, settle_s=0.0).items()}
+    rounds = {choice: np.asarray(ms) for choice, ms in interleaved_ms(calls, rounds=ROUNDS, settle_s=SETTLE_S).items()}
     floats = rounds[Choice.FLOAT]
     return {choice: float(np.median(ms / floats) * np.median(floats)) for choice, ms in rounds.items()}

@@ -1,4 +1,4 @@
-"""How much memory ONNX Runtime takes for a file, measured in fresh processes that load nothing else."""
+"""How much memory a runtime takes for an ONNX file, measured in fresh processes that load nothing else."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ STEP_MIB = 10.0
 _PATIENCE_S = 600
 
 
-def onnx_memory(model: Path, size: tuple[int, int] | None) -> Memory | str:
-    """Memory of an ONNX file on the CPU, or why it could not be measured; size: the fixed (height, width), if any."""
+def onnx_memory(model: Path, size: tuple[int, int] | None, *, openvino: str | None = None) -> Memory | str:
+    """Memory of an ONNX file on the CPU, or why it could not be measured.
+
+    size: the fixed (height, width), if any. openvino: measure that runtime, with floats of this name.
+    """
     if sys.platform == "win32":
         return "peak memory is read on Linux and macOS only"
     try:
-        found = [_largest(model, *each) for each in ((size,) if size else SIZES)]
+        found = [_largest(model, *each, openvino=openvino) for each in ((size,) if size else SIZES)]
     except (subprocess.SubprocessError, OSError, ValueError) as error:
         return f"the process that measures it ended early ({type(error).__name__})"
     if size is not None:
@@ -48,15 +51,23 @@ def _coarse(mib: float) -> float:
     return -(-mib // STEP_MIB) * STEP_MIB
 
 
-def _largest(model: Path, height: int, width: int) -> tuple[float, float]:
+def _largest(model: Path, height: int, width: int, *, openvino: str | None) -> tuple[float, float]:
     """MiB with the model loaded, and at the peak, each at its largest."""
-    loaded, peak = zip(*(_probed(model, height, width) for _ in range(TRIES)), strict=True)
+    loaded, peak = zip(*(_probed(model, height, width, openvino=openvino) for _ in range(TRIES)), strict=True)
     return max(loaded), max(peak)
 
 
-def _probed(model: Path, height: int, width: int) -> tuple[float, float]:
+def _probed(model: Path, height: int, width: int, *, openvino: str | None = None) -> tuple[float, float]:
     """MiB with the model loaded, and at the peak. -P: the modules beside the script are not for import."""
-    command = [sys.executable, "-P", memory_probe.__file__, str(model), str(height), str(width)]
+    command = [
+        sys.executable,
+        "-P",
+        memory_probe.__file__,
+        str(model),
+        str(height),
+        str(width),
+        *([openvino] if openvino else []),
+    ]
     ended = subprocess.run(command, check=True, capture_output=True, text=True, timeout=_PATIENCE_S)
     found = json.loads(ended.stdout)
     return found["loaded_mib"], found["peak_mib"]

@@ -19,7 +19,7 @@ from moceir_edge.errors import ArtifactError
 from moceir_edge.memory import Memory
 from moceir_edge.program.lower import AGREEMENT, GATES, IMAGE, RESTORED, SCORES
 from moceir_edge.program.program import Program
-from moceir_edge.recipe.schema import Recipe, Size
+from moceir_edge.recipe.schema import Recipe
 from moceir_edge.records import Record, Skipped
 from moceir_edge.runner import Runner
 from moceir_edge.terms import Progress, TargetName
@@ -82,8 +82,8 @@ class Target(Protocol):
         """
         ...
 
-    def memory(self, model: Path, size: Size | None) -> Memory | str:
-        """What running the exported model takes, measured in a process of its own, or why it was not measured."""
+    def memory(self, artifact: Artifact, folder: Path) -> Memory | str:
+        """What running the artifact takes, measured in a process of its own, or why it was not measured."""
         ...
 
     def emulator(self, artifact: Artifact, folder: Path) -> Runner | None:
@@ -95,6 +95,7 @@ _MODULES = {
     TargetName.ONNX: "moceir_edge.targets.to_onnx",
     TargetName.TENSORRT: "moceir_edge.targets.to_tensorrt",
     TargetName.COREML: "moceir_edge.targets.to_coreml",
+    TargetName.OPENVINO: "moceir_edge.targets.to_openvino",
 }
 
 

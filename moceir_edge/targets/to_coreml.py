@@ -151,7 +151,7 @@ class _CoreML:
             skipped=skipped(program) if _in_8_bits(recipe) else (),
         )
 
-    def memory(self, model: Path, size: Size | None) -> Memory | str:
+    def memory(self, artifact: Artifact, folder: Path) -> Memory | str:
         return "Core ML's memory is the device's: measure it there"
 
     def runner(self, artifact: Artifact, folder: Path, *, threads: int | None = None) -> Runner | str:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from moceir_edge.artifacts import Artifact, Proof, Proofs
 from moceir_edge.memory import Memory
+from moceir_edge.processor import cores
 from moceir_edge.program.lower import IMAGE
 from moceir_edge.program.macs import macs_by_operation
 from moceir_edge.program.passes.fold_norms import fold_norms
 from moceir_edge.program.program import Program
-from moceir_edge.recipe.schema import Recipe, Size
+from moceir_edge.recipe.schema import Recipe
 from moceir_edge.records import Skipped
 from moceir_edge.runner import Runner
 from moceir_edge.targets.onnx_memory import onnx_memory
@@ -68,12 +69,13 @@ class _Onnx:
         return fold_norms(program)
 
     def timer(self, recipe: Recipe) -> Timer | str:
-        from moceir_edge.targets.onnx_costs import measure_costs
+        from moceir_edge.targets.onnx_costs import Runtime, measure_costs
 
         if recipe.onnx_options.providers != ("cpu",):
             return f"only the CPU is timed here, not {recipe.onnx_options.providers[0]}"
         size, reduced = recipe.fixed_size or COUNT_SIZE, recipe.quantize_options.reduced_range
-        return partial(measure_costs, size=size, reduced_range=reduced)
+        runtime = Runtime("ONNX Runtime", _loaded)
+        return partial(measure_costs, runtime=runtime, size=size, reduced_range=reduced)
 
     def export(self, program: Program, recipe: Recipe, calibration: Calibration, folder: Path) -> Exported:
         path = folder / MODEL_FILE
@@ -90,8 +92,8 @@ class _Onnx:
         providers = recipe_of(artifact).onnx_options.providers
         return OnnxRunner(folder / artifact.model, size=artifact.fixed_size, providers=providers, threads=threads)
 
-    def memory(self, model: Path, size: Size | None) -> Memory | str:
-        return onnx_memory(model, size)
+    def memory(self, artifact: Artifact, folder: Path) -> Memory | str:
+        return onnx_memory(folder / artifact.model, artifact.fixed_size)
 
     def emulator(self, artifact: Artifact, folder: Path) -> Runner | None:
         return None
@@ -107,6 +109,10 @@ def measured_integer_share(program: Program, path: Path, size: tuple[int, int]) 
         optimized = Path(scratch) / "optimized.onnx"
         session(path, optimized=optimized)
         return integer_share(onnx.load(optimized), macs_by_operation(program, *size))
+
+
+def _loaded(model: bytes) -> partial[object]:
+    return partial(session(model, threads=cores()).run, None)
 
 
 TARGET: Target = _Onnx()

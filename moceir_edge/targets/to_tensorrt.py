@@ -16,7 +16,7 @@ from moceir_edge.artifacts import Artifact, Proof, Proofs
 from moceir_edge.errors import ArtifactError, MissingBackendError
 from moceir_edge.memory import Memory
 from moceir_edge.program.program import Program
-from moceir_edge.recipe.schema import Recipe, Size
+from moceir_edge.recipe.schema import Recipe
 from moceir_edge.records import Skipped, sha256_of_file
 from moceir_edge.resources import resource
 from moceir_edge.runner import Runner
@@ -89,7 +89,7 @@ class _TensorRT:
         except MissingBackendError as error:
             return f"{found}; {error}"
 
-    def memory(self, model: Path, size: Size | None) -> Memory | str:
+    def memory(self, artifact: Artifact, folder: Path) -> Memory | str:
         return "an engine's memory is the GPU's: measure it on the device"
 
     def emulator(self, artifact: Artifact, folder: Path) -> Runner | None:

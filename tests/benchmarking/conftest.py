@@ -13,7 +13,17 @@ from moceir_edge.network.checkpoint import LoadedModel, save
 from tests.targets.networks import small_network
 
 SIDE = 32
-ASKED = ("eager", "straightforward", "lowered", "float16", "bfloat16", "int8", "openvino-float32")
+ASKED = (
+    "eager",
+    "straightforward",
+    "lowered",
+    "float16",
+    "bfloat16",
+    "int8",
+    "lowered-openvino",
+    "int8-openvino",
+    "openvino-float32",
+)
 
 
 @pytest.fixture(scope="session")

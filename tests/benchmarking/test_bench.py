@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from moceir_edge.benchmarking.plot import MARKERS
 from moceir_edge.benchmarking.request import RESULT
 from moceir_edge.benchmarking.result import Benchmark
 from moceir_edge.benchmarking.table import bench_text
@@ -13,6 +14,8 @@ from moceir_edge.benchmarking.variants import Variant
 from tests.benchmarking.conftest import ASKED
 
 Benched = tuple[Benchmark, Path]
+
+FLOATS = {Variant.STRAIGHTFORWARD, Variant.LOWERED, Variant.LOWERED_OPENVINO, Variant.OPENVINO_FLOAT32}
 
 
 def test_every_variant_is_measured_or_skipped_with_its_reason(benched: Benched) -> None:
@@ -28,7 +31,7 @@ def test_float_variants_compute_the_same(benched: Benched) -> None:
     """The same experts in another library give the same picture."""
     result, _ = benched
     parity = {row.variant: row.parity.kept_db for row in result.variants}
-    for variant in {Variant.STRAIGHTFORWARD, Variant.LOWERED, Variant.OPENVINO_FLOAT32} & parity.keys():
+    for variant in FLOATS & parity.keys():
         assert parity[variant] is None or parity[variant] > 90
 
 
@@ -36,12 +39,14 @@ def test_only_variants_that_we_place_have_an_integer_share(benched: Benched) -> 
     """Int8 has one, unless it is too loud for these random weights, which is a reason."""
     result, _ = benched
     shares = {row.variant: row.integer_share for row in result.variants}
-    if Variant.INT8 in shares:
-        share = shares.pop(Variant.INT8)
-        assert share is not None
-        assert 0 < share <= 1
-    else:
-        assert "no placement of int8" in {item.what: item.reason for item in result.skipped}[Variant.INT8]
+    for variant in (Variant.INT8, Variant.INT8_OPENVINO):
+        if variant in shares:
+            share = shares.pop(variant)
+            assert share is not None
+            assert 0 < share <= 1
+        else:
+            reasons = {item.what: item.reason for item in result.skipped}
+            assert "no placement of int8" in reasons[variant] or "openvino" in reasons[variant]
     assert set(shares.values()) == {None}
 
 
@@ -62,7 +67,7 @@ def test_memory_operators_and_rooflines_are_there(benched: Benched) -> None:
     for row in result.variants:
         assert row.memory is not None
         assert row.memory.peak_mib >= row.memory.loaded_mib >= row.memory.imported_mib > 0
-        assert row.over_roofline is not None
+        assert (row.over_roofline is None) is (row.variant is Variant.INT8_OPENVINO)
     kinds = {row.variant: [kind.kind for kind in row.operators] for row in result.variants}
     assert any("depthwise" in kind for kind in kinds[Variant.STRAIGHTFORWARD])
     assert kinds[Variant.EAGER]
@@ -92,3 +97,8 @@ def test_origin_is_part_of_the_result(benched: Benched) -> None:
 def test_text_names_what_was_asked(benched: Benched, name: str) -> None:
     """Measured or skipped, it is in the table that people read."""
     assert name in bench_text(benched[0])
+
+
+def test_every_variant_has_a_mark_of_its_own_in_the_plot() -> None:
+    """All of them may be measured at once."""
+    assert len(set(MARKERS)) == len(MARKERS) >= len(Variant)

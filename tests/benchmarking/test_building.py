@@ -71,7 +71,7 @@ def test_missing_openvino_is_said_with_what_to_install(shop: Workshop, monkeypat
     """The reason has the repair."""
     monkeypatch.setitem(sys.modules, "openvino", None)
     for variant in (Variant.OPENVINO_FLOAT32, Variant.OPENVINO_INT8_ONNX):
-        assert "pip install 'moceir-edge[bench]'" in reason(shop, variant)
+        assert "pip install 'moceir-edge[openvino]'" in reason(shop, variant)
 
 
 @pytest.mark.parametrize("format_name", ["float16", "bfloat16"])

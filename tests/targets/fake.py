@@ -9,7 +9,7 @@ from moceir_edge.artifacts import Artifact, Proof, Proofs
 from moceir_edge.memory import Memory
 from moceir_edge.program.execute import StaticNetwork
 from moceir_edge.program.program import Program
-from moceir_edge.recipe.schema import Recipe, Size
+from moceir_edge.recipe.schema import Recipe
 from moceir_edge.runner import ProgramRunner, Runner
 from moceir_edge.targets.target import Calibration, Exported, Target, Timer
 from moceir_edge.terms import GateState, Precision, TargetName
@@ -40,7 +40,7 @@ class _Fake:
             islands=program.islands if half else (),
         )
 
-    def memory(self, model: Path, size: Size | None) -> Memory | str:
+    def memory(self, artifact: Artifact, folder: Path) -> Memory | str:
         return "a fake runs in this process"
 
     def runner(self, artifact: Artifact, folder: Path, *, threads: int | None = None) -> Runner | str:

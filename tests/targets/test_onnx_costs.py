@@ -15,7 +15,9 @@ from moceir_edge.compress.ranges import measure_ranges
 from moceir_edge.program.execute import StaticNetwork, shapes
 from moceir_edge.program.lower import lower
 from moceir_edge.program.program import Operation, Program
+from moceir_edge.targets.target import target_of
 from moceir_edge.targets.to_onnx import TARGET
+from moceir_edge.terms import TargetName, silent
 from tests.targets.networks import SIZE, crops, picture, recipe, small_network
 
 pytestmark = pytest.mark.skipif(TARGET.missing() is not None, reason=str(TARGET.missing()))
@@ -90,14 +92,18 @@ def test_equal_parts_are_alike_and_others_are_not(program: Program, whole: onnx.
     assert len({signature(part, each) for each in (first, fewer, denser)}) == 3
 
 
-def test_every_choice_of_every_group_is_timed(program: Program) -> None:
+@pytest.mark.parametrize("name", [TargetName.ONNX, TargetName.OPENVINO])
+def test_every_choice_of_every_group_is_timed(name: TargetName, program: Program) -> None:
     """In milliseconds above 0, with the machine named."""
-    from moceir_edge.targets.onnx_costs import measure_costs
-
+    target = target_of(name)
+    if target.missing() is not None:
+        pytest.skip(str(target.missing()))
     groups = groups_of(program)
     chosen = [next(g for g in groups if g.depthwise), next(g for g in groups if not g.depthwise)]
     ranges = measure_ranges(program, [Crop(crop) for crop in crops()], [1.0] * len(crops()))
-    costs = measure_costs(program, chosen, ranges, size=SIZE, reduced_range=True)
+    timer = target.timer(recipe(name, "int8"))
+    assert not isinstance(timer, str)
+    costs = timer(program, chosen, ranges, silent)
     assert "threads" in costs.what
     assert {name: tuple(found) for name, found in costs.by_group.items()} == {g.name: g.choices for g in chosen}
     assert all(0 < ms < 1000 for found in costs.by_group.values() for ms in found.values())

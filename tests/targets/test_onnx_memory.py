@@ -49,7 +49,7 @@ def test_it_predicts_what_a_larger_picture_takes(model: Path) -> None:
 def test_a_fixed_size_is_run_once(tmp_path: Path) -> None:
     """The memory with the model loaded, and what its one size adds."""
     artifact = exported(TARGET, lower(small_network()), recipe("onnx", size=(256, 256)), tmp_path)
-    found = TARGET.memory(tmp_path / artifact.model, artifact.fixed_size)
+    found = TARGET.memory(artifact, tmp_path)
     assert isinstance(found, Memory)
     assert found.base_mib > 0
     assert found.mib_per_megapixel > 0

@@ -1,0 +1,131 @@
+"""The network as Lightning trains it: losses, optimizer, schedule, and what validation says of every task."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.optim.lr_scheduler import LambdaLR
+
+from moceir_edge.errors import InputError
+from moceir_edge.network.network import MoceIR
+from moceir_edge.records import replacing_file
+from moceir_edge.training.losses import frequency_loss, pixel_loss
+from moceir_edge.training.patches import Patch
+from moceir_edge.training.recipe import Schedule, TrainingRecipe
+from moceir_edge.training.validation import Judged, ValidationSample
+
+BAD_BATCH = "bad-batch.pt"
+
+
+class Training(pl.LightningModule):
+    """`net` holds the network, so that the published code loads the checkpoints of Lightning.
+
+    folder: where the batch goes whose loss is no number.
+    """
+
+    def __init__(self, network: MoceIR, recipe: TrainingRecipe, folder: Path) -> None:
+        super().__init__()
+        self.net, self.recipe, self.folder = network, recipe, folder
+        self.unreadable: set[str] = set()
+        self.judged: list[Judged] = []
+
+    def training_step(self, batch: Patch, index: int) -> Tensor:
+        """The whole loss of a batch; InputError where it is no number, or where too many pictures are damaged."""
+        del index
+        self._count_unreadable(batch)
+        loss = self.recipe.loss
+        restored = self.net(batch["input"], noise=batch["noise"])
+        parts = {"pixel": pixel_loss(restored.image, batch["target"]), "balance": restored.balance_loss}
+        total = parts["pixel"] + loss.balance * parts["balance"]
+        if loss.frequency:
+            parts["frequency"] = frequency_loss(restored.image, batch["target"])
+            total = total + loss.frequency * parts["frequency"]
+        if not bool(torch.isfinite(total)):
+            self._stop_at(batch)
+        self.log_dict({f"train/{name}": part.detach() for name, part in {"loss": total, **parts}.items()})
+        return total
+
+    def _stop_at(self, batch: Patch) -> None:
+        path = self.folder / BAD_BATCH
+        with replacing_file(path) as temporary:
+            torch.save({name: value for name, value in batch.items() if isinstance(value, Tensor)}, temporary)
+        raise InputError(
+            f"the loss is not a number in step {self.global_step}; the batch is in {path}",
+            "lower schedule.rate, set schedule.clip_norm, or look for damaged pictures; the last checkpoint is kept",
+        )
+
+    def _count_unreadable(self, batch: Patch) -> None:
+        self.unreadable.update(line for text in batch["unreadable"] for line in text.splitlines())
+        if len(self.unreadable) > self.recipe.unreadable:
+            shown = "; ".join(sorted(self.unreadable)[:3])
+            raise InputError(
+                f"{len(self.unreadable)} training pictures cannot be used, {self.recipe.unreadable} may be: {shown}",
+                "repair or remove them, or raise `unreadable`",
+            )
+
+    def validation_step(self, sample: ValidationSample, index: int) -> None:
+        """Restores one picture."""
+        del index
+        source = sample.source.to(self.device)
+        restored = self.net(source[None])
+        self.judged.append(Judged.of(sample, restored))
+
+    def on_validation_epoch_end(self) -> None:
+        """PSNR for each task, how often each expert is chosen, and the most used one's share in its layer."""
+        found, self.judged = self.all_gather_object(self.judged), []
+        for name, value in summary(found).items():
+            self.log(name, value, rank_zero_only=True)
+
+    def all_gather_object(self, mine: list[Judged]) -> list[Judged]:
+        """Those of all processes."""
+        if not torch.distributed.is_initialized():
+            return mine
+        everyone: list[list[Judged]] = [[] for _ in range(self.trainer.world_size)]
+        torch.distributed.all_gather_object(everyone, mine)
+        return [judged for part in everyone for judged in part]
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, experts at a rate of their own; the rate changes with every step."""
+        schedule = self.recipe.schedule
+        experts = [p for name, p in self.net.named_parameters() if ".experts." in name]
+        others = [p for name, p in self.net.named_parameters() if ".experts." not in name]
+        groups = [
+            {"params": others, "lr": schedule.rate},
+            {"params": experts, "lr": schedule.rate * schedule.expert_rate},
+        ]
+        optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay)
+        scheduler = LambdaLR(optimizer, lambda step: rate_share(step, schedule))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def rate_share(step: int, schedule: Schedule) -> float:
+    """Of the highest rate: linear from 0 over `warmup` steps, then a cosine that ends at 0 in step `cosine`."""
+    if step < schedule.warmup:
+        return step / schedule.warmup
+    done = (step - schedule.warmup) / max(1, schedule.cosine - schedule.warmup)
+    return (1 + math.cos(math.pi * min(1.0, done))) / 2
+
+
+def summary(judged: list[Judged]) -> dict[str, float]:
+    """What is logged of a validation, by name."""
+    by_task: dict[str, list[Judged]] = defaultdict(list)
+    for one in judged:
+        by_task[one.task].append(one)
+    found: dict[str, float] = {}
+    for task, ones in sorted(by_task.items()):
+        found[f"psnr/{task}"] = sum(one.psnr_db for one in ones) / len(ones)
+        shares = functional.one_hot(torch.stack([one.routes for one in ones]), ones[0].experts).float().mean(0)
+        for layer, row in enumerate(shares):
+            for expert, share in enumerate(row):
+                found[f"routing/{task}/layer{layer}/expert{expert}"] = float(share)
+    found["psnr/mean"] = sum(value for name, value in found.items() if name.startswith("psnr/")) / len(by_task)
+    every = functional.one_hot(torch.stack([one.routes for one in judged]), judged[0].experts).float().mean(0)
+    found["routing/most_used"] = float(every.max(1).values.max())
+    return found

@@ -1,0 +1,88 @@
+"""How long a training step takes, against a plain PyTorch loop of the same network.
+
+Usage: python -m moceir_edge.training.speed [SIZE [BATCH [PATCH]]]; prints milliseconds and the median ratio.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from torch import nn
+
+from moceir_edge.network.depthwise import DepthwiseConv
+from moceir_edge.network.network import MoceIR
+from moceir_edge.processor import cores, processor_name
+from moceir_edge.records import Record
+from moceir_edge.runner import torch_threads
+from moceir_edge.timing import interleaved_ms
+from moceir_edge.training.losses import frequency_loss, pixel_loss
+from moceir_edge.training.starting import fresh_network
+
+ROUNDS = 9
+
+
+class StepSpeed(Record):
+    """Medians in milliseconds; ratio: the median of the rounds' own, plain over ours."""
+
+    size: str
+    batch: int
+    patch: int
+    ours_ms: float
+    plain_ms: float
+    ratio: float
+    machine: str
+
+
+def measure_step(size: str, *, batch: int = 8, patch: int = 64, rounds: int = ROUNDS) -> StepSpeed:
+    """Forward, backward and AdamW of a batch of noise, interleaved, with a thread for each core."""
+    ours = fresh_network(size, seed=0, complexity=True).train()
+    calls = {"ours": _step(ours, batch, patch), "plain": _step(plain(ours), batch, patch)}
+    with torch_threads(cores()):
+        found = interleaved_ms(calls, rounds=rounds)
+    ratio = median(a / b for a, b in zip(found["plain"], found["ours"], strict=True))
+    machine = f"{processor_name()}, {cores()} threads"
+    return StepSpeed(
+        size=size,
+        batch=batch,
+        patch=patch,
+        ours_ms=median(found["ours"]),
+        plain_ms=median(found["plain"]),
+        ratio=ratio,
+        machine=machine,
+    )
+
+
+def plain(network: MoceIR) -> MoceIR:
+    """The same network with PyTorch's own convolutions everywhere."""
+    other = copy.deepcopy(network)
+    for module in other.modules():
+        if isinstance(module, DepthwiseConv):
+            module.__class__ = nn.Conv2d  # type: ignore[assignment]
+    return other
+
+
+def _step(network: MoceIR, batch: int, patch: int) -> Callable[[], object]:
+    random = torch.Generator().manual_seed(0)
+    source, target = (torch.rand(batch, 3, patch, patch, generator=random) for _ in range(2))
+    architecture = network.architecture
+    noise = torch.randn(batch, len(architecture.layers), architecture.experts, generator=random)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-6)
+
+    def step() -> None:
+        restored = network(source, noise=noise)
+        loss = pixel_loss(restored.image, target) + 0.1 * frequency_loss(restored.image, target)
+        (loss + 0.01 * restored.balance_loss).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+if __name__ == "__main__":
+    given = sys.argv[1:]
+    numbers = dict(zip(("batch", "patch"), map(int, given[1:]), strict=False))
+    sys.stdout.write(measure_step(given[0] if given else "tiny", **numbers).model_dump_json(indent=1) + "\n")

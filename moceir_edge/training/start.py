@@ -1,0 +1,49 @@
+"""The stage: from a training file to a run in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from moceir_edge.errors import InputError, MissingBackendError
+from moceir_edge.resources import resource
+from moceir_edge.terms import Progress, silent
+from moceir_edge.training.recipe import read_training
+from moceir_edge.training.result import Trained
+
+REPAIR = "pip install 'moceir-edge[train]'"
+
+
+def train(
+    config: str | Path,
+    out: Path,
+    *,
+    data: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Progress = silent,
+) -> Trained:
+    """Train a network from scratch in the folder `out`, or go on where it holds this run already.
+
+    config: a training file, or the name of a bundled one. data: what its folders are relative to; without it, where the
+    file lies. Errors: RecipeError, DataError, InputError, OutputError, MissingBackendError.
+    """
+    path = named_training(str(config))
+    recipe = read_training(path)
+    missing = [name for name in ("lightning", "tensorboard") if find_spec(name) is None]
+    if missing:
+        raise MissingBackendError(f"{' and '.join(missing)} not installed", REPAIR)
+    from moceir_edge.training.run import run_training
+
+    return run_training(recipe, data or path.parent, out, say=say, progress=progress)
+
+
+def named_training(name: str) -> Path:
+    """A file that exists, else the bundled one of that name."""
+    if Path(name).is_file():
+        return Path(name)
+    folder = resource("calibration") / "training"
+    names = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name.removesuffix(".yaml") in names:
+        return folder / f"{name.removesuffix('.yaml')}.yaml"
+    raise InputError(f"{name}: no such training file", f"give a path, or one of {', '.join(names)}")
