@@ -369,10 +369,13 @@ def train(
     console = _console()
     with Shielded():
         from moceir_edge.cli.texts import trained_text
+        from moceir_edge.training.processes import is_first_process
         from moceir_edge.training.start import train as run_train
 
-        result = run_train(config, out, data=data, say=console.say, progress=console.progress)
-    console.result(result.model_dump(mode="json"), trained_text(result))
+        say = console.say if is_first_process() else lambda _: None
+        result = run_train(config, out, data=data, say=say, progress=console.progress)
+    if is_first_process():
+        console.result(result.model_dump(mode="json"), trained_text(result))
 
 
 @app.command(**_example("report run"))

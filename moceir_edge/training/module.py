@@ -13,15 +13,18 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 
-from moceir_edge.errors import InputError
+from moceir_edge.errors import DataError, InputError
 from moceir_edge.network.network import MoceIR
 from moceir_edge.records import replacing_file
 from moceir_edge.training.losses import frequency_loss, pixel_loss
-from moceir_edge.training.patches import Patch
+from moceir_edge.training.patches import TRIES, Patch
 from moceir_edge.training.recipe import Schedule, TrainingRecipe
 from moceir_edge.training.validation import Judged, ValidationSample
 
-BAD_BATCH = "bad-batch.pt"
+LOWER = "lower schedule.rate, set schedule.clip_norm, or look for odd pictures; the last checkpoint is kept"
+
+BAD_BATCH = "bad-batch-{}.pt"
+"""Of each process."""
 
 
 class Training(pl.LightningModule):
@@ -34,7 +37,22 @@ class Training(pl.LightningModule):
         super().__init__()
         self.net, self.recipe, self.folder = network, recipe, folder
         self.unreadable: set[str] = set()
+        self.seen_before, self.steps_before = 0, 0
         self.judged: list[Judged] = []
+
+    @property
+    def seen(self) -> int:
+        """How many samples all processes have learned from, also before this one was started."""
+        recipe, steps = self.recipe, self.trainer.global_step - self.steps_before
+        return self.seen_before + steps * recipe.accumulate * recipe.batch * self.trainer.world_size
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """With the samples seen: a run may go on with more processes or fewer."""
+        checkpoint["samples_seen"] = self.seen
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Where the samples go on."""
+        self.seen_before, self.steps_before = checkpoint["samples_seen"], checkpoint["global_step"]
 
     def training_step(self, batch: Patch, index: int) -> Tensor:
         """The whole loss of a batch; InputError where it is no number, or where too many pictures are damaged."""
@@ -47,22 +65,26 @@ class Training(pl.LightningModule):
         if loss.frequency:
             parts["frequency"] = frequency_loss(restored.image, batch["target"])
             total = total + loss.frequency * parts["frequency"]
-        if not bool(torch.isfinite(total)):
+        if not bool(torch.isfinite(total)) or not finite(self.net):
             self._stop_at(batch)
         self.log_dict({f"train/{name}": part.detach() for name, part in {"loss": total, **parts}.items()})
         return total
 
     def _stop_at(self, batch: Patch) -> None:
-        path = self.folder / BAD_BATCH
+        path = self.folder / BAD_BATCH.format(self.global_rank)
         with replacing_file(path) as temporary:
             torch.save({name: value for name, value in batch.items() if isinstance(value, Tensor)}, temporary)
         raise InputError(
             f"the loss is not a number in step {self.global_step}; the batch is in {path}",
-            "lower schedule.rate, set schedule.clip_norm, or look for damaged pictures; the last checkpoint is kept",
+            LOWER,
         )
 
     def _count_unreadable(self, batch: Patch) -> None:
         self.unreadable.update(line for text in batch["unreadable"] for line in text.splitlines())
+        if not bool(torch.as_tensor(batch["usable"]).all()):
+            raise DataError(
+                f"{TRIES} pictures in a row cannot be used: {min(self.unreadable)}", "check the training data"
+            )
         if len(self.unreadable) > self.recipe.unreadable:
             shown = "; ".join(sorted(self.unreadable)[:3])
             raise InputError(
@@ -73,8 +95,7 @@ class Training(pl.LightningModule):
     def validation_step(self, sample: ValidationSample, index: int) -> None:
         """Restores one picture."""
         del index
-        source = sample.source.to(self.device)
-        restored = self.net(source[None])
+        restored = self.net(sample.source[None])
         self.judged.append(Judged.of(sample, restored))
 
     def on_validation_epoch_end(self) -> None:
@@ -103,6 +124,11 @@ class Training(pl.LightningModule):
         optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay)
         scheduler = LambdaLR(optimizer, lambda step: rate_share(step, schedule))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def finite(network: MoceIR) -> bool:
+    """Whether every weight is a number."""
+    return bool(torch.isfinite(torch.stack([p.detach().sum() for p in network.parameters()])).all())
 
 
 def rate_share(step: int, schedule: Schedule) -> float:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from moceir_edge.data.degrade import degrade
-from moceir_edge.errors import DataError, PictureError
+from moceir_edge.errors import PictureError
 from moceir_edge.training.pictures import Samples8, Shelf
 from moceir_edge.training.sources import TrainSample
 
@@ -26,13 +26,15 @@ TRIES = 16
 
 class Patch(TypedDict):
     """input, target: (3, patch, patch) float32 in [0, 1]; noise: (L, E) standard normal; unreadable: what was passed
-    over, as lines of text.
+    over, as lines of text; usable: False where nothing could be read in place of it. A process that reads data cannot
+    raise our errors in the one that trains.
     """
 
     input: Tensor
     target: Tensor
     noise: Tensor
     unreadable: str
+    usable: bool
 
 
 class Patches(Dataset[Patch]):
@@ -66,8 +68,11 @@ class Patches(Dataset[Patch]):
                 target=torch.from_numpy(target),
                 noise=torch.from_numpy(noise),
                 unreadable="\n".join(unreadable),
+                usable=True,
             )
-        raise DataError(f"{TRIES} pictures in a row cannot be used: {unreadable[0]}", "check the training data")
+        blank = torch.zeros(3, self.patch, self.patch)
+        text = "\n".join(unreadable)
+        return Patch(input=blank, target=blank, noise=torch.zeros(self.routers), unreadable=text, usable=False)
 
     def sample(self, number: int) -> TrainSample:
         """Which sample comes at this place of all passes."""

@@ -45,7 +45,7 @@ class Source(Record):
     layout: Layout
     repeats: Count = 1
     tasks: tuple[Task, ...] = ()
-    strengths: dict[Task, tuple[str, ...]] = Field(default_factory=dict)
+    strengths: dict[Task, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _made_from_something(self) -> Self:
@@ -53,6 +53,11 @@ class Source(Record):
             raise ValueError("clean pictures need tasks to be degraded for")
         if self.strengths and self.layout is not Layout.CLEAN:
             raise ValueError("strengths are for clean pictures")
+        if self.tasks and self.layout not in (Layout.CLEAN, Layout.SETS):
+            raise ValueError(f"tasks are for clean pictures and sets: {self.layout} has its own")
+        idle = [task for task in self.strengths if task not in self.tasks or task in NOISE_SIGMA]
+        if idle:
+            raise ValueError(f"nothing takes the strengths of {idle[0]}")
         lacking = [task for task in self.tasks if task not in NOISE_SIGMA and task not in self.strengths]
         if self.layout is Layout.CLEAN and lacking:
             raise ValueError(f"{lacking[0]} needs strengths")
@@ -123,7 +128,7 @@ class TrainingRecipe(Record):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = 0.999
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     expert_share: Annotated[float, Field(gt=0, le=10)] | None = None
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     workers: Annotated[int, Field(ge=0)] = 2
     cache_mib: Annotated[int, Field(ge=0)] = 1024
     unreadable: Annotated[int, Field(ge=0)] = 10

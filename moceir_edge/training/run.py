@@ -6,39 +6,30 @@ What Lightning offers is left to it: processes, mixed precision, accumulation, a
 from __future__ import annotations
 
 import logging
-import os
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch.utils.data import DataLoader
 
 from moceir_edge.errors import InputError, OutputError
-from moceir_edge.network.architecture import SIZES
-from moceir_edge.network.checkpoint import LoadedModel, convert, save
-from moceir_edge.network.network import MoceIR
-from moceir_edge.records import canonical_json, output_error, writing
+from moceir_edge.network.checkpoint import LoadedModel, convert, load, save
+from moceir_edge.records import output_error, sha256_of_value
 from moceir_edge.terms import Progress, silent
 from moceir_edge.training.balance import balance_over_processes
+from moceir_edge.training.callbacks import Checkpoints, Telling
+from moceir_edge.training.feed import Feed
+from moceir_edge.training.folder import CHECKPOINT, MODEL, PUBLISHED, Begun, hash_of_samples, history, take_up
+from moceir_edge.training.initial import fresh_network, raise_experts
 from moceir_edge.training.module import Training
-from moceir_edge.training.patches import Numbers, Patch, Patches
+from moceir_edge.training.processes import is_first_process, processes_and_nodes
 from moceir_edge.training.recipe import TrainingRecipe
 from moceir_edge.training.result import Trained
-from moceir_edge.training.sources import samples_of
-from moceir_edge.training.starting import fresh_network, raise_experts
-from moceir_edge.training.validation import ValidationPictures, ValidationSample
-
-RECIPE, CHECKPOINT, HISTORY = "training.json", "last.ckpt", "history.jsonl"
-MODEL, PUBLISHED = "model.safetensors", "model.ckpt"
-
-FREE = frozenset({"validation", "workers", "cache_mib", "checkpoint_every", "unreadable"})
-"""What may change between the parts of a run, beside how many steps it takes."""
 
 FIRST_LOOK = 8
 """Samples that experts are scaled on."""
@@ -57,99 +48,46 @@ def run_training(
     root: what the folders of the recipe are relative to. Under torchrun or on a cluster every process calls this.
     Errors: DataError, InputError (another run lies there; the loss is no number), OutputError (a full disk).
     """
-    resumed = _take_up(recipe, out)
-    say(f"{'going on' if resumed else 'starting'}: {recipe.size}, {recipe.schedule.steps} steps")
-    data = _Data(recipe, root)
-    say(f"{len(data.patches)} samples in a pass")
-    network = fresh_network(recipe.size, seed=recipe.seed, complexity=recipe.loss.complexity)
-    if recipe.expert_share is not None and not resumed:
-        images = torch.stack([data.patches[number]["input"] for number in range(FIRST_LOOK)])
-        before = raise_experts(network, images, share=recipe.expert_share)
-        least, most = min(before.values()), max(before.values())
-        say(f"experts added {least:.2g} to {most:.2g} of their shortcut, now {recipe.expert_share:g}")
-    if recipe.loss.scope == "global":
-        balance_over_processes(network)
-    module = Training(network, recipe, out)
-    trainer = _trainer(recipe, out, say=say, progress=progress)
-    with _quiet(), _full_disk(out):
-        trainer.fit(module, datamodule=data, ckpt_path=str(out / CHECKPOINT) if resumed else None, weights_only=False)
-    return _finished(trainer, module, out)
+    if recipe.precision == "16-mixed" and not torch.cuda.is_available():
+        raise InputError("16-mixed needs a GPU", "say precision: 32-true, or bf16-mixed")
+    feed = Feed(recipe, root.resolve())
+    begun = Begun(recipe=recipe, data_sha256=hash_of_samples(feed.patches.samples, root))
+    resumed = take_up(begun, out)
+    module = Training(fresh_network(recipe.size, seed=recipe.seed, complexity=recipe.loss.complexity), recipe, out)
+    done = _steps_done(out) if resumed else 0
+    if done < recipe.schedule.steps:
+        say(f"{'going on' if resumed else 'starting'}: {recipe.size}, step {done} of {recipe.schedule.steps}")
+        say(f"{len(feed.patches)} samples in a pass")
+        if recipe.expert_share is not None and not resumed:
+            _raise_experts(module, feed, recipe.expert_share, say)
+        if recipe.loss.scope == "global":
+            balance_over_processes(module.net)
+        with _quiet(), _full_disk(out), _interruptible():
+            trainer = _trainer(recipe, out, say=say, progress=progress)
+            checkpoint = str(out / CHECKPOINT) if resumed else None
+            trainer.fit(module, datamodule=feed, ckpt_path=checkpoint, weights_only=True)
+    return _finished(begun, module, out)
 
 
-def _take_up(recipe: TrainingRecipe, out: Path) -> bool:
-    """Whether a checkpoint of this run is there; InputError where another run is."""
-    path = out / RECIPE
-    if not path.exists():
-        if out.exists() and any(out.iterdir()):
-            raise OutputError(f"{out} is no training run", "choose another folder")
-        recipe.write(path)
-        return False
-    before, now = (_fixed(each) for each in (TrainingRecipe.read(path), recipe))
-    changed = sorted(name for name in now if before.get(name) != now[name])
-    if changed:
-        name = changed[0]
-        raise InputError(
-            f"{out} has a run with another {name}: {canonical_json(before.get(name))}, not {canonical_json(now[name])}",
-            "go on with the file it was begun with, or choose another folder",
-        )
-    return (out / CHECKPOINT).exists()
+def _steps_done(out: Path) -> int:
+    return int(torch.load(out / CHECKPOINT, map_location="cpu", weights_only=True)["global_step"])
 
 
-def _fixed(recipe: TrainingRecipe) -> dict[str, Any]:
-    said = recipe.model_dump(mode="json", exclude=set(FREE))
-    del said["schedule"]["steps"]
-    return said
-
-
-class _Data(pl.LightningDataModule):
-    """The patches from the trainer's step on, and the pictures of validation."""
-
-    def __init__(self, recipe: TrainingRecipe, root: Path) -> None:
-        super().__init__()
-        self.recipe = recipe
-        samples = [sample for source in recipe.data for sample in samples_of(source, root)]
-        architecture = SIZES[recipe.size]
-        self.patches = Patches(
-            samples,
-            patch=recipe.patch,
-            routers=(len(architecture.layers), architecture.experts),
-            seed=recipe.seed,
-            cache_mib=recipe.cache_mib,
-        )
-        asked = recipe.validation
-        self.pictures = None
-        if asked is not None:
-            self.pictures = ValidationPictures(asked.model_copy(update={"folder": root / asked.folder}))
-
-    def train_dataloader(self) -> DataLoader[Patch]:
-        trainer, recipe = self.trainer, self.recipe
-        assert trainer is not None
-        done = trainer.global_step * recipe.accumulate * trainer.world_size * recipe.batch
-        numbers = Numbers(first=done, batch=recipe.batch, process=trainer.global_rank, processes=trainer.world_size)
-        return DataLoader(
-            self.patches,
-            batch_size=recipe.batch,
-            sampler=numbers,
-            num_workers=recipe.workers,
-            persistent_workers=recipe.workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
-
-    def val_dataloader(self) -> list[DataLoader[ValidationSample]]:
-        if self.pictures is None:
-            return []
-        assert self.trainer is not None
-        mine = list(range(self.trainer.global_rank, len(self.pictures), self.trainer.world_size))
-        return [DataLoader(self.pictures, batch_size=None, sampler=mine)]
+def _raise_experts(module: Training, feed: Feed, share: float, say: Callable[[str], None]) -> None:
+    images = torch.stack([feed.patches[number]["input"] for number in range(FIRST_LOOK)])
+    before = raise_experts(module.net, images, share=share)
+    least, most = min(before.values()), max(before.values())
+    say(f"experts added {least:.2g} to {most:.2g} of their shortcut, now {share:g}")
 
 
 def _trainer(recipe: TrainingRecipe, out: Path, *, say: Callable[[str], None], progress: Progress) -> pl.Trainer:
-    processes, nodes = _processes()
-    callbacks: list[Callback] = [_Checkpoints(out, recipe.checkpoint_every), _Telling(out, recipe, say, progress)]
+    processes, nodes = processes_and_nodes()
+    callbacks: list[Callback] = [Checkpoints(out, recipe.checkpoint_every), Telling(out, recipe, say, progress)]
     if recipe.ema is not None:
-        callbacks.append(EMAWeightAveraging(decay=recipe.ema))
+        callbacks.append(EMAWeightAveraging(decay=recipe.ema, use_buffers=False))
     asked = recipe.validation
     return pl.Trainer(
+        default_root_dir=out,
         max_steps=recipe.schedule.steps,
         max_epochs=-1,
         accelerator="gpu" if torch.cuda.is_available() else "cpu",
@@ -171,86 +109,6 @@ def _trainer(recipe: TrainingRecipe, out: Path, *, say: Callable[[str], None], p
         logger=TensorBoardLogger(out, name="", version="log"),
         callbacks=callbacks,
     )
-
-
-def _processes() -> tuple[int, int]:
-    """Processes on a node, and nodes: what torchrun or Slurm started, else one for each GPU, or one."""
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))
-    if local:
-        return local, int(os.environ["WORLD_SIZE"]) // local
-    if "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
-        nodes = int(os.environ.get("SLURM_NNODES", "1"))
-        return int(os.environ["SLURM_NTASKS"]) // nodes, nodes
-    return max(1, torch.cuda.device_count()), 1
-
-
-class _Checkpoints(Callback):
-    """Every so many steps `last.ckpt`, whole or not at all: a disk that fills keeps the one before."""
-
-    def __init__(self, out: Path, every: int) -> None:
-        self.out, self.every, self.written = out, every, 0
-
-    def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, index: int) -> None:
-        """Between two steps: the state of the loops is that of whole steps."""
-        del module, batch, index
-        if trainer.global_step % self.every == 0 and trainer.global_step > self.written:
-            self.write(trainer)
-
-    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """The last one, from which more steps can be taken."""
-        del module
-        if trainer.global_step > self.written:
-            self.write(trainer)
-
-    def write(self, trainer: pl.Trainer) -> None:
-        """All processes take part, the first one writes."""
-        temporary = self.out / f".{CHECKPOINT}"
-        try:
-            trainer.save_checkpoint(temporary)
-            if trainer.is_global_zero:
-                temporary.replace(self.out / CHECKPOINT)
-        finally:
-            if trainer.is_global_zero:
-                temporary.unlink(missing_ok=True)
-        self.written = trainer.global_step
-
-
-class _Telling(Callback):
-    """Progress while it trains, and a line of `history.jsonl` for each validation."""
-
-    def __init__(self, out: Path, recipe: TrainingRecipe, say: Callable[[str], None], progress: Progress) -> None:
-        self.out, self.recipe, self.say, self.progress = out, recipe, say, progress
-        self.steps: Iterator[int] = iter(())
-        self.shown = 0
-
-    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """From where the run stands."""
-        del module
-        self.shown = trainer.global_step
-        if trainer.is_global_zero:
-            self.steps = self.progress(range(self.shown, self.recipe.schedule.steps), "training")
-            next(self.steps, None)
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
-    ) -> None:
-        """One step further, where it was one."""
-        del module, outputs, batch, index
-        while self.shown < trainer.global_step:
-            self.shown += 1
-            next(self.steps, None)
-
-    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """What was logged, with the step."""
-        del module
-        if not trainer.is_global_zero:
-            return
-        found = {name: round(float(value), 4) for name, value in trainer.callback_metrics.items()}
-        with writing(self.out / HISTORY), (self.out / HISTORY).open("a", encoding="utf-8") as stream:
-            stream.write(canonical_json({"step": trainer.global_step, **found}) + "\n")
-        psnr = {name.removeprefix("psnr/"): value for name, value in found.items() if name.startswith("psnr/")}
-        tasks = ", ".join(f"{name} {value:.2f}" for name, value in psnr.items())
-        self.say(f"step {trainer.global_step}: loss {found.get('train/loss', 0):.4f}; dB: {tasks}")
 
 
 @contextmanager
@@ -285,18 +143,33 @@ def _full_disk(out: Path) -> Iterator[None]:
         raise OutputError(f"{out}: the disk is full", "free some space; the last whole checkpoint is kept") from error
 
 
-def _finished(trainer: pl.Trainer, module: Training, out: Path) -> Trained:
-    network: MoceIR = module.net.eval()
-    provenance = {"training": {"steps": trainer.global_step, "seed": module.recipe.seed}}
-    model = LoadedModel(network, str(out / MODEL), provenance)
-    if trainer.is_global_zero:
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Lightning ends the process on Ctrl-C, and takes no second one; it is ours to say how to go on."""
+    try:
+        yield
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from None
+
+
+def _finished(begun: Begun, module: Training, out: Path) -> Trained:
+    """The model of the last checkpoint: the averaged weights, where they are averaged."""
+    network, steps = load(out / CHECKPOINT).network, _steps_done(out)
+    recipe_sha256 = sha256_of_value(begun.recipe.model_dump(mode="json"))
+    origin = {"steps": steps, "recipe_sha256": recipe_sha256, "data_sha256": begun.data_sha256}
+    model = LoadedModel(network, str(out / MODEL), {"training": origin})
+    if is_first_process():
         save(model, out / MODEL)
         convert(model, out / PUBLISHED)
-    psnr = {n.removeprefix("psnr/"): float(v) for n, v in trainer.callback_metrics.items() if n.startswith("psnr/")}
+    found = history(out)
+    last = found[-1] if found else {}
     return Trained(
-        steps=trainer.global_step,
+        steps=steps,
         model=str(out / MODEL),
         sha256=model.sha256,
-        psnr=psnr,
+        psnr={name.removeprefix("psnr/"): value for name, value in last.items() if name.startswith("psnr/")},
         unreadable=tuple(sorted(module.unreadable)),
     )

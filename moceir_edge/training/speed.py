@@ -19,8 +19,8 @@ from moceir_edge.processor import cores, processor_name
 from moceir_edge.records import Record
 from moceir_edge.runner import torch_threads
 from moceir_edge.timing import interleaved_ms
+from moceir_edge.training.initial import fresh_network
 from moceir_edge.training.losses import frequency_loss, pixel_loss
-from moceir_edge.training.starting import fresh_network
 
 ROUNDS = 9
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from moceir_edge.data.dataset import require_targets
+from moceir_edge.data.dataset import require_readable, require_targets
 from moceir_edge.data.samples import read_data
 from moceir_edge.data.split import names_in_turn
+from moceir_edge.errors import DataError
 from moceir_edge.metrics import quality_db
 from moceir_edge.network.network import Restored
 from moceir_edge.runner import centre, pad
 from moceir_edge.training.recipe import Validation
+
+HIGHEST_DB = 100.0
+"""Stands for the infinite PSNR of equal pictures."""
 
 
 class ValidationSample(NamedTuple):
@@ -40,21 +46,28 @@ class Judged:
         """The clipped picture against its target."""
         return cls(
             sample.task,
-            quality_db(sample.target.numpy(), restored.image[0].float().cpu().numpy()),
+            min(HIGHEST_DB, quality_db(sample.target.cpu().numpy(), restored.image[0].float().cpu().numpy())),
             restored.routes[0].cpu(),
             restored.scores.shape[-1],
         )
 
 
 class ValidationPictures(Dataset[ValidationSample]):
-    """Centres of a few pictures of each task, balanced over its sets, the same ones in every run."""
+    """Centres of a few pictures of each task, balanced over its sets, the same ones in every run.
 
-    def __init__(self, asked: Validation) -> None:
+    learned: files that are trained on; none of them may judge. Errors: DataError, PictureError.
+    """
+
+    def __init__(self, asked: Validation, learned: Collection[Path]) -> None:
         dataset = read_data(asked.folder, tasks=asked.tasks or None)
         require_targets(dataset)
         by_name = {sample.name: sample for sample in dataset.samples}
         names = [name for task in dataset.tasks for name in names_in_turn(dataset, task)[: asked.pictures]]
         self.samples, self.crop = [by_name[name] for name in names], asked.crop
+        require_readable(dataset.only(self.samples))
+        both = [sample for sample in self.samples if {sample.input_path, sample.target_path} & set(learned)]
+        if both:
+            raise DataError(f"{both[0].name} is trained on and would judge, too", "validate on other pictures")
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -13,25 +13,26 @@ import pytest
 import torch
 from PIL import Image
 
-from moceir_edge.errors import InputError, MissingBackendError, OutputError
+from moceir_edge.errors import DataError, InputError, MissingBackendError, OutputError, PictureError
 from moceir_edge.network.checkpoint import load
 from moceir_edge.training.recipe import TrainingRecipe
 
 pytest.importorskip("lightning", reason="lightning is not installed")
 
 from moceir_edge.training import run
+from moceir_edge.training.folder import CHECKPOINT, HISTORY, MODEL, PUBLISHED
+from moceir_edge.training.initial import fresh_network, raise_experts
 from moceir_edge.training.losses import frequency_loss, pixel_loss
-from moceir_edge.training.module import rate_share
+from moceir_edge.training.module import Training, rate_share
 from moceir_edge.training.recipe import Schedule
-from moceir_edge.training.run import CHECKPOINT, HISTORY, MODEL, PUBLISHED, run_training
-from moceir_edge.training.starting import fresh_network, raise_experts
+from moceir_edge.training.run import run_training
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """A few pairs of rain, and clean pictures."""
     random = np.random.default_rng(0)
-    for name in ("derain/input", "derain/target", "clean"):
+    for name in ("derain/input", "derain/target", "clean", "judge/derain/input", "judge/derain/target"):
         folder = tmp_path / "data" / name
         folder.mkdir(parents=True)
         for number in range(3):
@@ -46,7 +47,7 @@ def recipe(**fields: Any) -> TrainingRecipe:
         "size": "tiny",
         "data": [
             {"folder": "clean", "layout": "clean", "tasks": ["denoise_25", "denoise_50"]},
-            {"folder": ".", "layout": "sets", "tasks": ["derain"]},
+            {"folder": ".", "layout": "sets", "tasks": ["derain"], "repeats": 2},
         ],
         "patch": 32,
         "batch": 2,
@@ -72,7 +73,10 @@ def steps(count: int) -> dict[str, Any]:
     return {"schedule": {"steps": count, "warmup": 2, "cosine": 8, "rate": 1e-3}}
 
 
-@pytest.mark.parametrize("fields", [{}, {"accumulate": 2, "ema": None}, {"expert_share": 0.5}])
+WATCHED = {"validation": {"folder": "judge", "tasks": ["derain"], "pictures": 2, "crop": 48, "every": 2}}
+
+
+@pytest.mark.parametrize("fields", [{}, {"accumulate": 2, "ema": None}, {"expert_share": 0.5, "workers": 1}])
 def test_a_run_in_two_parts_is_the_run_in_one(data: Path, tmp_path: Path, fields: dict[str, Any]) -> None:
     """The same weights, bit for bit, and other ones than after the first part."""
     whole = run_training(recipe(**fields), data, tmp_path / "whole")
@@ -84,6 +88,40 @@ def test_a_run_in_two_parts_is_the_run_in_one(data: Path, tmp_path: Path, fields
     assert (whole.steps, parts.steps) == (4, 4)
     assert whole.sha256 == parts.sha256
     assert not equal(first, weights(tmp_path / "parts" / MODEL))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_run_that_is_killed_between_checkpoints_goes_on_as_if_it_had_not_been(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulate: int
+) -> None:
+    """The same weights, and validation in the same steps."""
+    asked = recipe(**WATCHED, **steps(6), accumulate=accumulate)
+    whole = run_training(asked, data, tmp_path / "whole")
+    learn = Training.training_step
+
+    def killed(self: Training, batch: Any, index: int) -> torch.Tensor:
+        if self.trainer.global_step == 5:
+            raise ConnectionError("as if the power had gone")
+        return learn(self, batch, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "training_step", killed)
+        with pytest.raises(ConnectionError):
+            run_training(asked, data, tmp_path / "parts")
+    said: list[str] = []
+    parts = run_training(asked, data, tmp_path / "parts", say=said.append)
+    assert "step 4 of 6" in said[0]
+    assert whole.sha256 == parts.sha256
+    lines = [(tmp_path / name / HISTORY).read_text() for name in ("whole", "parts")]
+    assert lines[0] == lines[1]
+    assert [json.loads(line)["step"] for line in lines[1].splitlines()] == [2, 4, 6]
+
+
+def test_a_finished_run_stays_as_it_is(data: Path, tmp_path: Path) -> None:
+    """Asked again, or for fewer steps, it gives the averaged weights and what was validated."""
+    first = run_training(recipe(**WATCHED), data, tmp_path / "run")
+    again = run_training(recipe(**WATCHED), data, tmp_path / "run")
+    assert (again.sha256, again.steps, again.psnr) == (first.sha256, first.steps, first.psnr)
 
 
 def test_checkpoints_are_those_of_the_published_code(data: Path, tmp_path: Path) -> None:
@@ -98,8 +136,7 @@ def test_checkpoints_are_those_of_the_published_code(data: Path, tmp_path: Path)
 
 def test_validation_tells_of_every_task_and_expert(data: Path, tmp_path: Path) -> None:
     """PSNR and shares of the experts, in the history and in TensorBoard's log."""
-    asked = {"validation": {"folder": ".", "tasks": ["derain"], "pictures": 2, "crop": 48, "every": 2}}
-    result = run_training(recipe(**asked), data, tmp_path / "run")
+    result = run_training(recipe(**WATCHED), data, tmp_path / "run")
     lines = [json.loads(line) for line in (tmp_path / "run" / HISTORY).read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4]
     assert result.psnr["derain"] == pytest.approx(lines[-1]["psnr/derain"], abs=1e-3)
@@ -109,14 +146,30 @@ def test_validation_tells_of_every_task_and_expert(data: Path, tmp_path: Path) -
 
 
 def test_another_run_is_refused_by_name(data: Path, tmp_path: Path) -> None:
-    """Another batch, other data; a folder that is none; the number of steps may grow."""
+    """Another batch, other pictures; a folder that is none; the number of steps may grow."""
     run_training(recipe(**steps(2)), data, tmp_path / "run")
+    assert run_training(recipe(**steps(3)), data, tmp_path / "run").steps == 3
     with pytest.raises(InputError, match="another batch: 2, not 3"):
         run_training(recipe(batch=3), data, tmp_path / "run")
     with pytest.raises(InputError, match='another size: "tiny", not "S"'):
         run_training(recipe(size="S"), data, tmp_path / "run")
     with pytest.raises(OutputError, match="no training run"):
         run_training(recipe(), data, data)
+    Image.fromarray(np.zeros((48, 48, 3), np.uint8)).save(data / "clean" / "3.png")
+    with pytest.raises(InputError, match="other training pictures"):
+        run_training(recipe(**steps(2)), data, tmp_path / "run")
+
+
+def test_nothing_that_is_learned_may_judge(data: Path, tmp_path: Path) -> None:
+    """By name, before anything is written; damaged pictures and too few of them, too."""
+    same = {"validation": {"folder": ".", "tasks": ["derain"], "pictures": 1}}
+    with pytest.raises(DataError, match="trained on and would judge"):
+        run_training(recipe(**same), data, tmp_path / "run")
+    for path in (data / "judge" / "derain" / "input").iterdir():
+        path.write_bytes(b"\x89PNG damaged")
+    with pytest.raises(PictureError):
+        run_training(recipe(**WATCHED), data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_loss_that_is_no_number_keeps_the_batch(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +178,7 @@ def test_a_loss_that_is_no_number_keeps_the_batch(data: Path, tmp_path: Path, mo
     monkeypatch.setattr("moceir_edge.training.module.pixel_loss", lambda *_: torch.tensor(float("nan")))
     with pytest.raises(InputError, match="step 2; the batch is in"):
         run_training(recipe(), data, tmp_path / "run")
-    batch = torch.load(tmp_path / "run" / "bad-batch.pt")
+    batch = torch.load(tmp_path / "run" / "bad-batch-0.pt")
     assert batch["input"].shape == (2, 3, 32, 32)
     assert equal(weights(tmp_path / "run" / MODEL), weights(tmp_path / "run" / CHECKPOINT))
 
@@ -137,6 +190,11 @@ def test_damaged_pictures_are_skipped_up_to_a_limit(data: Path, tmp_path: Path) 
     assert any("clean/0.png" in line for line in result.unreadable)
     with pytest.raises(InputError, match="cannot be used, 0 may be"):
         run_training(recipe(unreadable=0), data, tmp_path / "other")
+    for folder in ("clean", "derain/input"):
+        for path in (data / folder).iterdir():
+            path.write_bytes(b"\x89PNG damaged")
+    with pytest.raises(DataError, match="in a row cannot be used"):
+        run_training(recipe(workers=1), data, tmp_path / "none")
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +202,8 @@ def test_a_full_disk_keeps_the_checkpoint_before(data: Path, tmp_path: Path, mon
     run_training(recipe(**steps(2)), data, tmp_path / "run")
     kept = weights(tmp_path / "run" / CHECKPOINT)
 
-    def fail(*_: object, **__: object) -> None:
+    def fail(_: object, path: Path, **__: object) -> None:
+        path.write_bytes(b"half a checkpoint")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(run.pl.Trainer, "save_checkpoint", fail)
@@ -230,7 +289,7 @@ def test_two_processes_give_the_losses_of_one(data: Path, tmp_path: Path) -> Non
         said = recipe(batch=batch, schedule=ten, loss={"scope": "global"}, checkpoint_every=100)
         path, out = tmp_path / f"{processes}.recipe", tmp_path / f"run{processes}"
         path.write_text(said.model_dump_json())
-        launch = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "29517"]
+        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
         command = [sys.executable, *(launch if processes > 1 else []), str(tmp_path / "script.py")]
         subprocess.run([*command, str(path), str(data), str(out)], check=True, timeout=600)
         found.append(json.loads(Path(f"{out}.json").read_text()))

@@ -136,6 +136,16 @@ def test_every_layout_is_read() -> None:
         ("data: [{folder: a, layout: clean}]\n", "clean pictures need tasks"),
         ("data: [{folder: a, layout: clean, tasks: [deblur]}]\n", "deblur needs strengths"),
         ("data: [{folder: a, layout: lol, strengths: {deblur: [light]}}]\n", "strengths are for clean pictures"),
+        ("data: [{folder: a, layout: lol, tasks: [deblur]}]\n", "tasks are for clean pictures and sets"),
+        (
+            "data: [{folder: a, layout: clean, tasks: [deblur], strengths: {deblur: []}}]\n",
+            "data.0.strengths.deblur: Tuple should have at least 1 item",
+        ),
+        (
+            "data: [{folder: a, layout: clean, tasks: [denoise_15], strengths: {deblur: [light]}}]\n",
+            "nothing takes the strengths of deblur",
+        ),
+        ("seed: -1\n", "seed: Input should be greater than or equal to 0"),
     ],
 )
 def test_wrong_files_name_the_place(tmp_path: Path, change: str, found: str) -> None:

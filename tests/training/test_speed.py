@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from moceir_edge.training.initial import fresh_network
 from moceir_edge.training.speed import measure_step, plain
-from moceir_edge.training.starting import fresh_network
 
 
 def test_plain_is_the_same_network_with_the_librarys_kernels() -> None:

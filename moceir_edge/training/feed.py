@@ -1,0 +1,68 @@
+"""What Lightning feeds a run with: patches from where it stands, and the pictures of validation."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import cast
+
+import lightning.pytorch as pl
+import torch
+from torch.utils.data import DataLoader
+
+from moceir_edge.errors import DataError
+from moceir_edge.network.architecture import SIZES
+from moceir_edge.training.module import Training
+from moceir_edge.training.patches import Numbers, Patch, Patches
+from moceir_edge.training.processes import processes_and_nodes
+from moceir_edge.training.recipe import TrainingRecipe
+from moceir_edge.training.sources import samples_of
+from moceir_edge.training.validation import ValidationPictures, ValidationSample
+
+
+class Feed(pl.LightningDataModule):
+    """The patches from the trainer's step on, and the pictures of validation."""
+
+    def __init__(self, recipe: TrainingRecipe, root: Path) -> None:
+        super().__init__()
+        self.recipe = recipe
+        samples = [sample for source in recipe.data for sample in samples_of(source, root)]
+        architecture = SIZES[recipe.size]
+        self.patches = Patches(
+            samples,
+            patch=recipe.patch,
+            routers=(len(architecture.layers), architecture.experts),
+            seed=recipe.seed,
+            cache_mib=recipe.cache_mib,
+        )
+        asked = recipe.validation
+        self.pictures = None
+        if asked is not None:
+            learned = {path for sample in samples for path in (sample.input, sample.target)}
+            self.pictures = ValidationPictures(asked.model_copy(update={"folder": root / asked.folder}), learned)
+            if len(self.pictures) < math.prod(processes_and_nodes()):
+                what = f"{len(self.pictures)} pictures to validate on are fewer than the processes"
+                raise DataError(what, "raise validation.pictures")
+
+    def train_dataloader(self) -> DataLoader[Patch]:
+        """From the sample on that comes after those of the checkpoint."""
+        trainer, recipe = self.trainer, self.recipe
+        assert trainer is not None
+        first = cast(Training, trainer.lightning_module).seen
+        numbers = Numbers(first=first, batch=recipe.batch, process=trainer.global_rank, processes=trainer.world_size)
+        return DataLoader(
+            self.patches,
+            batch_size=recipe.batch,
+            sampler=numbers,
+            num_workers=recipe.workers,
+            persistent_workers=recipe.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def val_dataloader(self) -> list[DataLoader[ValidationSample]]:
+        """The part of this process."""
+        if self.pictures is None:
+            return []
+        assert self.trainer is not None
+        mine = list(range(self.trainer.global_rank, len(self.pictures), self.trainer.world_size))
+        return [DataLoader(self.pictures, batch_size=None, sampler=mine)]
