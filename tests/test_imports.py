@@ -11,6 +11,7 @@ import pytest
 HEAVY = {
     "coremltools",
     "jinja2",
+    "lightning",
     "matplotlib",
     "nncf",
     "onnx",

@@ -121,7 +121,7 @@ class Training(pl.LightningModule):
             {"params": others, "lr": schedule.rate},
             {"params": experts, "lr": schedule.rate * schedule.expert_rate},
         ]
-        optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay)
+        optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay, fused=True)
         scheduler = LambdaLR(optimizer, lambda step: rate_share(step, schedule))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -40,7 +40,7 @@ class StepSpeed(Record):
 def measure_step(size: str, *, batch: int = 8, patch: int = 64, rounds: int = ROUNDS) -> StepSpeed:
     """Forward, backward and AdamW of a batch of noise, interleaved, with a thread for each core."""
     ours = fresh_network(size, seed=0, complexity=True).train()
-    calls = {"ours": _step(ours, batch, patch), "plain": _step(plain(ours), batch, patch)}
+    calls = {"ours": _step(ours, batch, patch, fused=True), "plain": _step(plain(ours), batch, patch, fused=False)}
     with torch_threads(cores()):
         found = interleaved_ms(calls, rounds=rounds)
     ratio = median(a / b for a, b in zip(found["plain"], found["ours"], strict=True))
@@ -65,12 +65,12 @@ def plain(network: MoceIR) -> MoceIR:
     return other
 
 
-def _step(network: MoceIR, batch: int, patch: int) -> Callable[[], object]:
+def _step(network: MoceIR, batch: int, patch: int, *, fused: bool) -> Callable[[], object]:
     random = torch.Generator().manual_seed(0)
     source, target = (torch.rand(batch, 3, patch, patch, generator=random) for _ in range(2))
     architecture = network.architecture
     noise = torch.randn(batch, len(architecture.layers), architecture.experts, generator=random)
-    optimizer = torch.optim.AdamW(network.parameters(), 1e-6)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-6, fused=fused)
 
     def step() -> None:
         restored = network(source, noise=noise)

@@ -33,8 +33,17 @@ def out(world: Path) -> Iterator[Path]:
 def test_doctor(capfd: Captured) -> None:
     """The machine, its libraries and targets."""
     health = result_of(["doctor"], capfd)
-    assert {target["target"] for target in health["targets"]} == {"onnx", "tensorrt", "coreml"}
+    assert {target["target"] for target in health["targets"]} == {"onnx", "openvino", "tensorrt", "coreml"}
     assert health["libraries"]["torch"]
+
+
+def test_train(world: Path, capfd: Captured) -> None:
+    """Two steps, and the same again without one; what it made is a model."""
+    pytest.importorskip("lightning", reason="lightning is not installed")
+    words = ["train", "--config", "train.yaml", "--data", "data", "--out", "trained"]
+    trained, again = (result_of(words, capfd) for _ in range(2))
+    assert (trained["steps"], again["sha256"]) == (2, trained["sha256"])
+    assert result_of(["inspect", trained["model"]], capfd)["sha256"] == trained["sha256"]
 
 
 def test_inspect(world: Path, capfd: Captured) -> None:

@@ -381,6 +381,29 @@ COMMANDS = {
             "choice": "--routing routing.json <choice>",
         },
     ),
+    "train": Command(
+        "train --config <config> --data <data> --out <out>",
+        {"config": "train.yaml", "data": "data", "out": "new"},
+        {
+            "config": {
+                "missing": ("nowhere", "nowhere: no such training file"),
+                "folder": ("empty", "empty: no such training file"),
+                "broken": ("wrong/broken.recipe.yaml", "yaml:2: not YAML"),
+                "a recipe": ("recipe.yaml", r"recipe\.yaml:1: target: no such key"),
+            },
+            "data": {
+                "missing": ("nowhere", "nowhere: no such folder"),
+                "file": ("text.txt", r"text\.txt: no such folder"),
+                "empty folder": ("empty", "empty: no picture in it can be used"),
+                "of another task": ("hazy", "no picture for derain"),
+                "no targets": ("wrong/untargeted", "has no target to learn from"),
+            },
+            "out": {
+                "somebody's": ("taken", "taken is no training run"),
+                "a file": ("text.txt", r"text\.txt is no training run"),
+            },
+        },
+    ),
     "report": Command(
         "report <made>",
         {"made": "run"},

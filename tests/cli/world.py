@@ -28,6 +28,13 @@ from moceir_edge.terms import Task
 from tests.golden import drawn_pictures, golden_network
 
 RECIPE = "target: onnx\nprecision: float32\ngolden: 1\n"
+TRAINING = """size: tiny
+data: [{folder: ., layout: sets, tasks: [derain]}]
+patch: 32
+batch: 1
+schedule: {steps: 2, warmup: 0, cosine: 2}
+workers: 0
+"""
 FIXED = (64, 72)
 """Height and width that the artifact serves."""
 
@@ -45,6 +52,7 @@ def make_world(folder: Path) -> None:
     (folder / "wrong" / "run").mkdir(parents=True)
     (folder / "wrong" / "run" / "model.json").write_text('{"origin": "model')
     (folder / "recipe.yaml").write_text(f"{RECIPE}size: [{FIXED[0]}, {FIXED[1]}]\n")
+    (folder / "train.yaml").write_text(TRAINING)
     (folder / "text.txt").write_text("nothing of ours\n")
     (folder / "empty").mkdir()
     (folder / "benched").mkdir()
