@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ class Begun(Record):
 
 def hash_of_samples(samples: Sequence[TrainSample], root: Path) -> str:
     """Equal for equal names, sizes and uses of the training pictures, wherever their folder lies."""
-    names = {path: path.relative_to(root.resolve()).as_posix() for s in samples for path in (s.input, s.target)}
+    names = {path: Path(os.path.relpath(path, root)).as_posix() for s in samples for path in (s.input, s.target)}
     sizes = {path: path.stat().st_size for path in names}
     files = [[names[path], sizes[path]] for path in names]
     uses = [[list(s.tasks), names[s.input], names[s.target], list(s.strengths)] for s in samples]

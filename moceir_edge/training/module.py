@@ -65,7 +65,7 @@ class Training(pl.LightningModule):
         if loss.frequency:
             parts["frequency"] = frequency_loss(restored.image, batch["target"])
             total = total + loss.frequency * parts["frequency"]
-        if not bool(torch.isfinite(total)) or not finite(self.net):
+        if not bool(torch.isfinite(total)):
             self._stop_at(batch)
         self.log_dict({f"train/{name}": part.detach() for name, part in {"loss": total, **parts}.items()})
         return total

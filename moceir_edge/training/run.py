@@ -50,7 +50,8 @@ def run_training(
     """
     if recipe.precision == "16-mixed" and not torch.cuda.is_available():
         raise InputError("16-mixed needs a GPU", "say precision: 32-true, or bf16-mixed")
-    feed = Feed(recipe, root.resolve())
+    root = root.resolve()
+    feed = Feed(recipe, root)
     begun = Begun(recipe=recipe, data_sha256=hash_of_samples(feed.patches.samples, root))
     resumed = take_up(begun, out)
     module = Training(fresh_network(recipe.size, seed=recipe.seed, complexity=recipe.loss.complexity), recipe, out)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from moceir_edge.errors import InputError, MissingBackendError
-from moceir_edge.resources import resource
+from moceir_edge.errors import MissingBackendError
+from moceir_edge.resources import find_resource
 from moceir_edge.terms import Progress, silent
 from moceir_edge.training.recipe import read_training
 from moceir_edge.training.result import Trained
@@ -28,7 +28,7 @@ def train(
     config: a training file, or the name of a bundled one. data: what its folders are relative to; without it, where the
     file lies. Errors: RecipeError, DataError, InputError, OutputError, MissingBackendError.
     """
-    path = named_training(str(config))
+    path = find_resource("training", str(config))
     recipe = read_training(path)
     missing = [name for name in ("lightning", "tensorboard") if find_spec(name) is None]
     if missing:
@@ -36,14 +36,3 @@ def train(
     from moceir_edge.training.run import run_training
 
     return run_training(recipe, data or path.parent, out, say=say, progress=progress)
-
-
-def named_training(name: str) -> Path:
-    """A file that exists, else the bundled one of that name."""
-    if Path(name).is_file():
-        return Path(name)
-    folder = resource("calibration") / "training"
-    names = sorted(path.stem for path in folder.glob("*.yaml"))
-    if name.removesuffix(".yaml") in names:
-        return folder / f"{name.removesuffix('.yaml')}.yaml"
-    raise InputError(f"{name}: no such training file", f"give a path, or one of {', '.join(names)}")

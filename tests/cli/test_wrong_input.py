@@ -386,8 +386,8 @@ COMMANDS = {
         {"config": "train.yaml", "data": "data", "out": "new"},
         {
             "config": {
-                "missing": ("nowhere", "nowhere: no such training file"),
-                "folder": ("empty", "empty: no such training file"),
+                "missing": ("nowhere", "nowhere: no such file, and none of that name in training"),
+                "folder": ("empty", "empty: no such file, and none of that name"),
                 "broken": ("wrong/broken.recipe.yaml", "yaml:2: not YAML"),
                 "a recipe": ("recipe.yaml", r"recipe\.yaml:1: target: no such key"),
             },

@@ -9,11 +9,10 @@ import pytest
 from PIL import Image
 
 from moceir_edge.errors import DataError, InputError, RecipeError
-from moceir_edge.resources import resource
+from moceir_edge.resources import find_resource, resource
 from moceir_edge.terms import Task
 from moceir_edge.training.recipe import Layout, Source, read_training
 from moceir_edge.training.sources import samples_of
-from moceir_edge.training.start import named_training
 
 
 def pictures(folder: Path, *names: str) -> None:
@@ -114,7 +113,7 @@ def test_a_missing_partner_folder_or_picture_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((resource("calibration") / "training").glob("*.yaml")), ids=lambda p: p.stem)
 def test_bundled_files_are_valid_and_found_by_name(path: Path) -> None:
     """Every one of them."""
-    assert named_training(path.stem) == path
+    assert find_resource("training", path.stem) == path
     assert read_training(path).data
 
 
@@ -166,5 +165,5 @@ def test_wrong_files_name_the_place(tmp_path: Path, change: str, found: str) -> 
 def test_unknown_names_list_the_bundled_ones() -> None:
     """With what there is."""
     with pytest.raises(InputError) as caught:
-        named_training("seven_tasks")
+        find_resource("training", "seven_tasks")
     assert "five_tasks" in caught.value.remedy
