@@ -365,7 +365,10 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the run; where it holds this run already, it goes on.")],
     data: Annotated[Path | None, typer.Option(help="What the folders in the file are relative to.")] = None,
 ) -> None:
-    """Train a network from scratch; killed and started again, it goes on. torchrun and Slurm start many processes."""
+    """Train a network, from scratch or from weights; killed and started again, it goes on.
+
+    torchrun and Slurm start many processes.
+    """
     console = _console()
     with Shielded():
         from moceir_edge.cli.texts import trained_text

@@ -58,6 +58,11 @@ class DecoderBlockShape:
         """Original indices of the experts that have weights."""
         return tuple(index for index, expert in enumerate(self.experts) if expert is not None)
 
+    @property
+    def balanced(self) -> tuple[int, ...]:
+        """Original indices whose use training evens out: those served, where it matters which of them is chosen."""
+        return self.served if self.kept and self.mean_gate is None else ()
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -99,6 +104,11 @@ class Architecture:
     def slim(self) -> bool:
         """Whether some expert has been removed."""
         return any(len(block.kept) < len(block.experts) for _, block in self.routed())
+
+    @property
+    def published(self) -> bool:
+        """Whether the published layouts have a place for it."""
+        return self.guarded and not self.slim
 
     def level_width(self, level: int) -> int:
         """Channels at a decoder level (0 is the lowest resolution)."""

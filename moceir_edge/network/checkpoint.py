@@ -82,9 +82,10 @@ class LoadedModel:
         return digest.hexdigest()
 
 
-def load(path: str | Path) -> LoadedModel:
+def load(path: str | Path, *, architecture: Architecture | None = None) -> LoadedModel:
     """Load a MODEL in float32 on the CPU, in evaluation mode.
 
+    architecture: of a slim model in a file without our metadata, which shapes alone do not tell.
     Errors: CheckpointError naming the file and, where tensors are at fault, the first of them.
     """
     path = Path(path)
@@ -96,7 +97,8 @@ def load(path: str | Path) -> LoadedModel:
         tensors, metadata = _read_pickle(path), None
     tensors = {name: tensor.float() for name, tensor in _strip_prefix(tensors).items()}
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    architecture = architecture_from_shapes(shapes, metadata.layers if metadata else None, path=path)
+    if architecture is None:
+        architecture = architecture_from_shapes(shapes, metadata.layers if metadata else None, path=path)
     return LoadedModel(_fill(architecture, tensors, path), str(path), metadata.provenance if metadata else {})
 
 
@@ -120,7 +122,7 @@ def convert(model: LoadedModel, path: Path) -> None:
         return
     if path.suffix not in (".ckpt", ".pt", ".pth"):
         raise CheckpointError(f"{path}: no known layout", "end the name in .safetensors, .ckpt, .pt or .pth")
-    if model.architecture.slim or not model.architecture.guarded:
+    if not model.architecture.published:
         raise CheckpointError("a slim model has no published layout", "write it as .safetensors")
     state = dict(model.network.state_dict())
     if path.suffix == ".ckpt":

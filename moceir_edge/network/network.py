@@ -74,9 +74,14 @@ class Adapter(nn.Module):
         self.proj_out = pointwise(width, width)
         if shape.router:
             self.routing = Router(width, frequency_width, len(shape.experts), shape.served)
-            if len(self.experts) == len(shape.experts):
-                counts = torch.tensor([sum(p.numel() for p in e.parameters()) for e in self.experts.values()])
-                self.routing.complexity.copy_(counts / counts.max())
+            self.routing.balanced = shape.balanced
+            self.weigh_by_size()
+
+    def weigh_by_size(self) -> None:
+        """Balance the experts' use by their sizes; where some are gone, by what the weights bring along."""
+        if self.shape.router and len(self.experts) == len(self.shape.experts):
+            counts = torch.tensor([sum(p.numel() for p in e.parameters()) for e in self.experts.values()])
+            self.routing.complexity.copy_(counts / counts.max())
 
     def forward(
         self, x: Tensor, frequency: Tensor, shared: Tensor, noise: Tensor | None, forced: Tensor | None

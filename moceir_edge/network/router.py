@@ -30,9 +30,8 @@ def importance_loss(logits: Tensor, complexity: Tensor) -> Tensor:
     return squared_variation(complexity * torch.softmax(logits, -1).sum(0))
 
 
-def load_loss(logits: Tensor, noisy: Tensor, *, chosen: int = 1) -> Tensor:
-    """How unevenly the experts would be chosen if the noise (standard deviation 1/E) were drawn again."""
-    experts = logits.shape[-1]
+def load_loss(logits: Tensor, noisy: Tensor, *, experts: int, chosen: int = 1) -> Tensor:
+    """How unevenly the experts would be chosen if the noise (standard deviation 1/experts) were drawn again."""
     threshold = noisy.topk(chosen, -1).values[:, -1:]
     chance = 1 - torch.special.ndtr((threshold - logits) * experts)
     return squared_variation(chance.mean(0))
@@ -54,6 +53,7 @@ class Router(nn.Module):
     """logits = A mean_pixels(x) + B frequency; the expert with the best score among those served.
 
     gather: gives the logits whose use is balanced, from those of this process; training may bring in others.
+    balanced: the experts among which it is balanced.
     """
 
     complexity: Tensor
@@ -64,6 +64,7 @@ class Router(nn.Module):
         self.gate = nn.Sequential(Pool(), nn.Identity(), nn.Linear(width, experts, bias=False))
         self.freq_gate = nn.Linear(frequency_width, experts, bias=False)
         self.gather: Callable[[Tensor], Tensor] = by_itself
+        self.balanced = served
         self.register_buffer("complexity", torch.ones(experts))
         choosable = torch.zeros(experts, dtype=torch.bool)
         choosable[list(served)] = True
@@ -84,9 +85,15 @@ class Router(nn.Module):
         return Routing(scores, route, gate, self.balance(logits, noisy) if self.training else logits.new_zeros(()))
 
     def balance(self, logits: Tensor, noisy: Tensor) -> Tensor:
-        """Half importance, half load; the standard deviation over experts needs at least two of them."""
+        """Half importance, half load of the balanced experts; nothing where there are fewer than two of them."""
+        if len(self.balanced) < 2:
+            return logits.new_zeros(())
+        experts, complexity = logits.shape[-1], self.complexity
         logits, noisy = self.gather(logits), self.gather(noisy)
-        return (importance_loss(logits, self.complexity) + load_loss(logits, noisy)) / 2
+        if len(self.balanced) < experts:
+            balanced = list(self.balanced)
+            logits, noisy, complexity = logits[:, balanced], noisy[:, balanced], complexity[balanced]
+        return (importance_loss(logits, complexity) + load_loss(logits, noisy, experts=experts)) / 2
 
 
 class FrequencyEmbedding(nn.Module):

@@ -11,23 +11,28 @@ import torch
 from torch.utils.data import DataLoader
 
 from moceir_edge.errors import DataError
-from moceir_edge.network.architecture import SIZES
+from moceir_edge.network.architecture import Architecture
+from moceir_edge.terms import Task
 from moceir_edge.training.module import Training
 from moceir_edge.training.patches import Numbers, Patch, Patches
 from moceir_edge.training.processes import processes_and_nodes
 from moceir_edge.training.recipe import TrainingRecipe
-from moceir_edge.training.sources import samples_of
+from moceir_edge.training.sources import samples_of_all
 from moceir_edge.training.validation import ValidationPictures, ValidationSample
 
 
 class Feed(pl.LightningDataModule):
-    """The patches from the trainer's step on, and the pictures of validation."""
+    """The patches from the trainer's step on, and the pictures of validation.
 
-    def __init__(self, recipe: TrainingRecipe, root: Path) -> None:
+    architecture: of the network that is fed. tasks: those that data is taken of, None for all.
+    """
+
+    def __init__(
+        self, recipe: TrainingRecipe, root: Path, *, architecture: Architecture, tasks: tuple[Task, ...] | None
+    ) -> None:
         super().__init__()
         self.recipe = recipe
-        samples = [sample for source in recipe.data for sample in samples_of(source, root)]
-        architecture = SIZES[recipe.size]
+        samples = samples_of_all(recipe.data, root, tasks=tasks)
         self.patches = Patches(
             samples,
             patch=recipe.patch,
@@ -39,7 +44,8 @@ class Feed(pl.LightningDataModule):
         self.pictures = None
         if asked is not None:
             learned = {path for sample in samples for path in (sample.input, sample.target)}
-            self.pictures = ValidationPictures(asked.model_copy(update={"folder": root / asked.folder}), learned)
+            placed = asked.model_copy(update={"folder": root / asked.folder})
+            self.pictures = ValidationPictures(placed, learned, tasks=tasks)
             if len(self.pictures) < math.prod(processes_and_nodes()):
                 what = f"{len(self.pictures)} pictures to validate on are fewer than the processes"
                 raise DataError(what, "raise validation.pictures")

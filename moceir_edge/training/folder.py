@@ -11,6 +11,7 @@ from typing import Any
 
 from moceir_edge.errors import InputError, OutputError
 from moceir_edge.records import Record, canonical_json, replacing_file, sha256_of_value, writing
+from moceir_edge.terms import Task
 from moceir_edge.training.processes import is_first_process
 from moceir_edge.training.recipe import TrainingRecipe
 from moceir_edge.training.sources import TrainSample
@@ -21,15 +22,29 @@ MODEL, PUBLISHED = "model.safetensors", "model.ckpt"
 FREE = frozenset({"validation", "workers", "cache_mib", "checkpoint_every", "unreadable"})
 """What may change between the parts of a run, beside how many steps it takes."""
 
+_OTHERWISE = {
+    "start_sha256": ("from other weights", "start from those of before"),
+    "teacher_sha256": ("with another teacher, or with none", "give the one of before"),
+    "tasks": ("for other tasks", "name those of before"),
+    "data_sha256": ("with other training pictures", "give the folder --data of before"),
+}
+"""What else must stay: how a run is said to differ in it, and the remedy."""
+
 PATIENCE_S = 60.0
 """How long other processes wait for the first one to have looked at the folder."""
 
 
 class Begun(Record):
-    """data_sha256: over the samples' files and sizes, in order."""
+    """data_sha256: over the samples' files and sizes, in order. tasks: those that data is taken of, None for all.
+
+    start_sha256: of the model whose weights are trained on; teacher_sha256: of the one that is learned from.
+    """
 
     recipe: TrainingRecipe
     data_sha256: str
+    tasks: tuple[Task, ...] | None = None
+    start_sha256: str | None = None
+    teacher_sha256: str | None = None
 
 
 def hash_of_samples(samples: Sequence[TrainSample], root: Path) -> str:
@@ -74,9 +89,9 @@ def _require_same(there: Begun, now: Begun, out: Path) -> None:
         one, other = (canonical_json(each.get(changed[0])) for each in (before, wanted))
         what = f"{out} has a run with another {changed[0]}: {one}, not {other}"
         raise InputError(what, "go on with the file it was begun with, or choose another folder")
-    if there.data_sha256 != now.data_sha256:
-        what = f"{out} was begun with other training pictures"
-        raise InputError(what, "give the folder --data of before, or choose another one for the run")
+    for name, (other, remedy) in _OTHERWISE.items():
+        if getattr(there, name) != getattr(now, name):
+            raise InputError(f"{out} was begun {other}", f"{remedy}, or choose another folder for the run")
 
 
 def _fixed(recipe: TrainingRecipe) -> dict[str, Any]:

@@ -1,15 +1,17 @@
-"""Weights to start from: PyTorch's own, with experts that add something from the first step on."""
+"""Weights to start from: PyTorch's own or a model's, with experts that add something from the first step on."""
 
 from __future__ import annotations
 
+import copy
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from moceir_edge.network.architecture import SIZES
+from moceir_edge.network.checkpoint import LoadedModel
 from moceir_edge.network.experts import Expert
-from moceir_edge.network.network import MoceIR
+from moceir_edge.network.network import Adapter, MoceIR
 
 
 def fresh_network(size: str, *, seed: int, complexity: bool) -> MoceIR:
@@ -17,10 +19,22 @@ def fresh_network(size: str, *, seed: int, complexity: bool) -> MoceIR:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = MoceIR(SIZES[size])
-    if not complexity:
-        for name, buffer in network.named_buffers():
-            if name.endswith("routing.complexity"):
-                buffer.fill_(1.0)
+    return _weighed(network, complexity=complexity)
+
+
+def network_of(model: LoadedModel, *, complexity: bool) -> MoceIR:
+    """A copy of its network that can be trained; complexity: as in `recipe.Loss`."""
+    network = copy.deepcopy(model.network).train().requires_grad_(True)
+    return _weighed(network, complexity=complexity)
+
+
+def _weighed(network: MoceIR, *, complexity: bool) -> MoceIR:
+    for module in network.modules():
+        if isinstance(module, Adapter) and module.shape.router:
+            if complexity:
+                module.weigh_by_size()
+            else:
+                module.routing.complexity.fill_(1.0)
     return network
 
 
@@ -30,7 +44,7 @@ def raise_experts(network: MoceIR, images: Tensor, *, share: float) -> dict[str,
     A chain of five default-initialized 1x1 convolutions and a gate near 0 shrinks what an expert adds to some
     thousandths of its shortcut: it learns so slowly that the rest of the network learns to do without it.
 
-    images: (N, 3, H, W), what training will see. returns: the share before, for each expert.
+    images: (N, 3, H, W), what training will see. returns: the share before, for each expert there is.
     """
     found: dict[str, float] = {}
 

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+
+
+class Part(NamedTuple):
+    """A part of the loss: the name it is logged by, its weight, and its value, a scalar."""
+
+    name: str
+    weight: float
+    value: Tensor
 
 
 def pixel_loss(restored: Tensor, target: Tensor) -> Tensor:

@@ -16,9 +16,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from moceir_edge.errors import DataError, InputError
 from moceir_edge.network.network import MoceIR
 from moceir_edge.records import replacing_file
-from moceir_edge.training.losses import frequency_loss, pixel_loss
+from moceir_edge.training.distil import Teacher, feature_loss, features_of
+from moceir_edge.training.losses import Part, frequency_loss, pixel_loss
 from moceir_edge.training.patches import TRIES, Patch
-from moceir_edge.training.recipe import Schedule, TrainingRecipe
+from moceir_edge.training.recipe import Distil, Schedule, TrainingRecipe
 from moceir_edge.training.validation import Judged, ValidationSample
 
 LOWER = "lower schedule.rate, set schedule.clip_norm, or look for odd pictures; the last checkpoint is kept"
@@ -30,12 +31,14 @@ BAD_BATCH = "bad-batch-{}.pt"
 class Training(pl.LightningModule):
     """`net` holds the network, so that the published code loads the checkpoints of Lightning.
 
-    folder: where the batch goes whose loss is no number.
+    folder: where the batch goes whose loss is no number. teacher: what is learned from beside the targets.
     """
 
-    def __init__(self, network: MoceIR, recipe: TrainingRecipe, folder: Path) -> None:
+    def __init__(
+        self, network: MoceIR, recipe: TrainingRecipe, folder: Path, *, teacher: Teacher | None = None
+    ) -> None:
         super().__init__()
-        self.net, self.recipe, self.folder = network, recipe, folder
+        self.net, self.recipe, self.folder, self.teacher = network, recipe, folder, teacher
         self.unreadable: set[str] = set()
         self.seen_before, self.steps_before = 0, 0
         self.judged: list[Judged] = []
@@ -58,17 +61,29 @@ class Training(pl.LightningModule):
         """The whole loss of a batch; InputError where it is no number, or where too many pictures are damaged."""
         del index
         self._count_unreadable(batch)
-        loss = self.recipe.loss
-        restored = self.net(batch["input"], noise=batch["noise"])
-        parts = {"pixel": pixel_loss(restored.image, batch["target"]), "balance": restored.balance_loss}
-        total = parts["pixel"] + loss.balance * parts["balance"]
-        if loss.frequency:
-            parts["frequency"] = frequency_loss(restored.image, batch["target"])
-            total = total + loss.frequency * parts["frequency"]
+        parts = self._parts(batch)
+        total = sum((part.weight * part.value for part in parts), torch.zeros((), device=self.device))
         if not bool(torch.isfinite(total)):
             self._stop_at(batch)
-        self.log_dict({f"train/{name}": part.detach() for name, part in {"loss": total, **parts}.items()})
+        self.log_dict({"train/loss": total.detach(), **{f"train/{part.name}": part.value.detach() for part in parts}})
         return total
+
+    def _parts(self, batch: Patch) -> list[Part]:
+        loss, distil = self.recipe.loss, self.recipe.distil or Distil()
+        with features_of(self.net) as features:
+            restored = self.net(batch["input"], noise=batch["noise"])
+        target = 1.0 if self.teacher is None else distil.target
+        parts = [
+            Part("pixel", target, pixel_loss(restored.image, batch["target"])),
+            Part("balance", loss.balance, restored.balance_loss),
+        ]
+        if loss.frequency:
+            parts.append(Part("frequency", target * loss.frequency, frequency_loss(restored.image, batch["target"])))
+        if self.teacher is not None:
+            taught = self.teacher(batch["input"])
+            parts.append(Part("distil_output", distil.output, pixel_loss(restored.image, taught.image)))
+            parts.append(Part("distil_features", distil.features, feature_loss(features, taught.features)))
+        return parts
 
     def _stop_at(self, batch: Patch) -> None:
         path = self.folder / BAD_BATCH.format(self.global_rank)
@@ -140,18 +155,24 @@ def rate_share(step: int, schedule: Schedule) -> float:
 
 
 def summary(judged: list[Judged]) -> dict[str, float]:
-    """What is logged of a validation, by name."""
+    """What is logged of a validation, by name; without routers, nothing of routing."""
     by_task: dict[str, list[Judged]] = defaultdict(list)
     for one in judged:
         by_task[one.task].append(one)
     found: dict[str, float] = {}
     for task, ones in sorted(by_task.items()):
         found[f"psnr/{task}"] = sum(one.psnr_db for one in ones) / len(ones)
-        shares = functional.one_hot(torch.stack([one.routes for one in ones]), ones[0].experts).float().mean(0)
-        for layer, row in enumerate(shares):
+        for layer, row in enumerate(_shares(ones)):
             for expert, share in enumerate(row):
                 found[f"routing/{task}/layer{layer}/expert{expert}"] = float(share)
     found["psnr/mean"] = sum(value for name, value in found.items() if name.startswith("psnr/")) / len(by_task)
-    every = functional.one_hot(torch.stack([one.routes for one in judged]), judged[0].experts).float().mean(0)
-    found["routing/most_used"] = float(every.max(1).values.max())
+    every = _shares(judged)
+    if len(every):
+        found["routing/most_used"] = float(every.max(1).values.max())
     return found
+
+
+def _shares(judged: list[Judged]) -> Tensor:
+    """(L, E): how often each expert was chosen; (0, 1) without routers."""
+    experts = max(1, judged[0].experts)
+    return functional.one_hot(torch.stack([one.routes for one in judged]), experts).float().mean(0)

@@ -77,6 +77,24 @@ class Loss(Record):
     scope: Literal["process", "global"] = "process"
 
 
+class Distil(Record):
+    """What a student learns from a teacher, beside the target (the idea: Hinton, Vinyals and Dean, 2015).
+
+    output: weight of the mean absolute difference between their restored pictures. features: of the difference between
+    what their stages give (after FitNets, Romero et al., 2015). target: of the loss against the target.
+    """
+
+    output: Annotated[float, Field(ge=0)] = 1.0
+    features: Annotated[float, Field(ge=0)] = 0.1
+    target: Annotated[float, Field(ge=0)] = 1.0
+
+    @model_validator(mode="after")
+    def _learns_something(self) -> Self:
+        if self.output == self.features == 0:
+            raise ValueError("output and features are both 0: nothing is learned from the teacher")
+        return self
+
+
 class Schedule(Record):
     """AdamW with a linear warm-up from 0 and a cosine to 0 at step `cosine`, of which `steps` are run.
 
@@ -111,13 +129,15 @@ class Validation(Record):
 class TrainingRecipe(Record):
     """One training run.
 
-    size: of the network. expert_share: size of what experts add, against what they add it to, when training starts;
-    None leaves them as PyTorch makes them, a few thousandths. batch: samples of one process in one step of
-    `accumulate`. patch: side in pixels. unreadable: how many pictures may be damaged. checkpoint_every: in steps.
-    cache_mib: decoded pictures that are kept, by each process that reads data.
+    size: of a new network. start: in place of it, a MODEL whose weights are trained on; a file with neither is for who
+    brings a network along. distil: for who brings a teacher. expert_share: size of what experts add, against what they
+    add it to, when training starts; None leaves them as they are, a few thousandths where PyTorch made them. batch:
+    samples of one process in one step of `accumulate`. patch: side in pixels. unreadable: how many pictures may be
+    damaged. checkpoint_every: in steps. cache_mib: decoded pictures that are kept, by each process that reads data.
     """
 
-    size: str
+    size: str | None = None
+    start: Path | None = None
     data: Annotated[tuple[Source, ...], Field(min_length=1)]
     validation: Validation | None = None
     patch: Annotated[int, Field(ge=32, multiple_of=SIZE_MULTIPLE)] = 128
@@ -125,6 +145,7 @@ class TrainingRecipe(Record):
     accumulate: Count = 1
     schedule: Schedule
     loss: Loss = Loss()
+    distil: Distil | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = 0.999
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     expert_share: Annotated[float, Field(gt=0, le=10)] | None = None
@@ -135,8 +156,10 @@ class TrainingRecipe(Record):
     checkpoint_every: Count = 500
 
     @model_validator(mode="after")
-    def _known_size(self) -> Self:
-        if self.size not in SIZES:
+    def _one_network(self) -> Self:
+        if self.size is not None and self.start is not None:
+            raise ValueError("size and start: give one of them; the weights to start from have a size of their own")
+        if self.size is not None and self.size not in SIZES:
             raise ValueError(f"size: '{self.size}' is not one of {', '.join(SIZES)}")
         return self
 

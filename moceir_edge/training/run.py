@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 import signal
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -18,14 +19,17 @@ from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from moceir_edge.errors import InputError, OutputError
+from moceir_edge.network.architecture import size_name
 from moceir_edge.network.checkpoint import LoadedModel, convert, load, save
+from moceir_edge.network.network import MoceIR
 from moceir_edge.records import output_error, sha256_of_value
-from moceir_edge.terms import Progress, silent
+from moceir_edge.terms import Progress, Task, silent, tasks_from_names
 from moceir_edge.training.balance import balance_over_processes
 from moceir_edge.training.callbacks import Checkpoints, Telling
+from moceir_edge.training.distil import Teacher, require_comparable
 from moceir_edge.training.feed import Feed
 from moceir_edge.training.folder import CHECKPOINT, MODEL, PUBLISHED, Begun, hash_of_samples, history, take_up
-from moceir_edge.training.initial import fresh_network, raise_experts
+from moceir_edge.training.initial import fresh_network, network_of, raise_experts
 from moceir_edge.training.module import Training
 from moceir_edge.training.processes import is_first_process, processes_and_nodes
 from moceir_edge.training.recipe import TrainingRecipe
@@ -40,24 +44,41 @@ def run_training(
     root: Path,
     out: Path,
     *,
+    student: LoadedModel | None = None,
+    teacher: LoadedModel | None = None,
+    tasks: Sequence[Task] | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: Progress = silent,
 ) -> Trained:
     """Train in the folder `out`; where it holds this run already, go on from its last checkpoint.
 
-    root: what the folders of the recipe are relative to. Under torchrun or on a cluster every process calls this.
-    Errors: DataError, InputError (another run lies there; the loss is no number), OutputError (a full disk).
+    root: what the folders of the recipe are relative to. student: what is trained, in place of the recipe's size or
+    start; it is left as it is. teacher: what is learned from, too, of the same width and levels. tasks: those that data
+    is taken of, None for all. Under torchrun or on a cluster every process calls this.
+    Errors: DataError, InputError (nothing to train, another run lies there, the loss is no number), CheckpointError,
+    OutputError (a full disk).
     """
-    if recipe.precision == "16-mixed" and not torch.cuda.is_available():
-        raise InputError("16-mixed needs a GPU", "say precision: 32-true, or bf16-mixed")
+    _require_possible(recipe, student=student, teacher=teacher)
     root = root.resolve()
-    feed = Feed(recipe, root)
-    begun = Begun(recipe=recipe, data_sha256=hash_of_samples(feed.patches.samples, root))
+    start = load(root / recipe.start) if student is None and recipe.start is not None else student
+    network = _network(recipe, start)
+    if teacher is not None:
+        require_comparable(network.architecture, teacher.architecture)
+    chosen = None if tasks is None else tasks_from_names(tasks)
+    feed = Feed(recipe, root, architecture=network.architecture, tasks=chosen)
+    begun = Begun(
+        recipe=recipe,
+        data_sha256=hash_of_samples(feed.patches.samples, root),
+        tasks=chosen,
+        start_sha256=None if start is None else start.sha256,
+        teacher_sha256=None if teacher is None else teacher.sha256,
+    )
     resumed = take_up(begun, out)
-    module = Training(fresh_network(recipe.size, seed=recipe.seed, complexity=recipe.loss.complexity), recipe, out)
+    module = Training(network, recipe, out, teacher=None if teacher is None else Teacher(teacher))
     done = _steps_done(out) if resumed else 0
     if done < recipe.schedule.steps:
-        say(f"{'going on' if resumed else 'starting'}: {recipe.size}, step {done} of {recipe.schedule.steps}")
+        name = size_name(network.architecture)
+        say(f"{'going on' if resumed else 'starting'}: {name}, step {done} of {recipe.schedule.steps}")
         say(f"{len(feed.patches)} samples in a pass")
         if recipe.expert_share is not None and not resumed:
             _raise_experts(module, feed, recipe.expert_share, say)
@@ -67,7 +88,24 @@ def run_training(
             trainer = _trainer(recipe, out, say=say, progress=progress)
             checkpoint = str(out / CHECKPOINT) if resumed else None
             trainer.fit(module, datamodule=feed, ckpt_path=checkpoint, weights_only=True)
-    return _finished(begun, module, out)
+    return _finished(begun, module, out, before={} if start is None else start.provenance)
+
+
+def _require_possible(recipe: TrainingRecipe, *, student: LoadedModel | None, teacher: LoadedModel | None) -> None:
+    if recipe.precision == "16-mixed" and not torch.cuda.is_available():
+        raise InputError("16-mixed needs a GPU", "say precision: 32-true, or bf16-mixed")
+    if student is None and recipe.size is None and recipe.start is None:
+        what = "the training file names no network: neither size nor start"
+        raise InputError(what, "add one of them, or give it to a command that brings a network along")
+    if teacher is None and recipe.distil is not None:
+        raise InputError("the training file says distil, and there is no teacher", "remove it, or give a teacher")
+
+
+def _network(recipe: TrainingRecipe, start: LoadedModel | None) -> MoceIR:
+    if start is not None:
+        return network_of(start, complexity=recipe.loss.complexity)
+    assert recipe.size is not None
+    return fresh_network(recipe.size, seed=recipe.seed, complexity=recipe.loss.complexity)
 
 
 def _steps_done(out: Path) -> int:
@@ -77,6 +115,9 @@ def _steps_done(out: Path) -> int:
 def _raise_experts(module: Training, feed: Feed, share: float, say: Callable[[str], None]) -> None:
     images = torch.stack([feed.patches[number]["input"] for number in range(FIRST_LOOK)])
     before = raise_experts(module.net, images, share=share)
+    if not before:
+        say("there are no experts to scale")
+        return
     least, most = min(before.values()), max(before.values())
     say(f"experts added {least:.2g} to {most:.2g} of their shortcut, now {share:g}")
 
@@ -156,15 +197,24 @@ def _interruptible() -> Iterator[None]:
         raise KeyboardInterrupt from None
 
 
-def _finished(begun: Begun, module: Training, out: Path) -> Trained:
-    """The model of the last checkpoint: the averaged weights, where they are averaged."""
-    network, steps = load(out / CHECKPOINT).network, _steps_done(out)
-    recipe_sha256 = sha256_of_value(begun.recipe.model_dump(mode="json"))
-    origin = {"steps": steps, "recipe_sha256": recipe_sha256, "data_sha256": begun.data_sha256}
-    model = LoadedModel(network, str(out / MODEL), {"training": origin})
+def _finished(begun: Begun, module: Training, out: Path, *, before: Mapping[str, Any]) -> Trained:
+    """The model of the last checkpoint: the averaged weights, where they are averaged.
+
+    before: the provenance of the weights that training started from; their own training stays in it, too.
+    """
+    architecture, steps = module.net.architecture, _steps_done(out)
+    network = load(out / CHECKPOINT, architecture=architecture).network
+    origin = {
+        "steps": steps,
+        "recipe_sha256": sha256_of_value(begun.recipe.model_dump(mode="json")),
+        **begun.model_dump(mode="json", exclude={"recipe"}, exclude_none=True),
+    }
+    earlier = {"before": before["training"]} if "training" in before else {}
+    model = LoadedModel(network, str(out / MODEL), {**before, "training": {**origin, **earlier}})
     if is_first_process():
         save(model, out / MODEL)
-        convert(model, out / PUBLISHED)
+        if architecture.published:
+            convert(model, out / PUBLISHED)
     found = history(out)
     last = found[-1] if found else {}
     return Trained(

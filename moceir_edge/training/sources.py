@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,36 @@ class TrainSample:
 
 CDD11_TASKS = {"low": Task.LOWLIGHT, "haze": Task.DEHAZE, "rain": Task.DERAIN, "snow": Task.DESNOW}
 """Words that the names of CDD-11's folders are made of."""
+
+
+_LAYOUT_TASKS: dict[Layout, frozenset[Task]] = {
+    Layout.RESIDE: frozenset({Task.DEHAZE}),
+    Layout.RAIN: frozenset({Task.DERAIN}),
+    Layout.GOPRO: frozenset({Task.DEBLUR}),
+    Layout.LOL: frozenset({Task.LOWLIGHT}),
+    Layout.CDD11: frozenset(CDD11_TASKS.values()),
+}
+"""What the published layouts hold."""
+
+
+def samples_of_all(sources: Iterable[Source], root: Path, *, tasks: Collection[Task] | None) -> list[TrainSample]:
+    """The samples of all sources, or those of `tasks` alone: a source that has none of them need not be there.
+
+    A mixture of degradations stays where all of them are among the tasks. DataError where nothing is left.
+    """
+    if tasks is None:
+        return [sample for source in sources for sample in samples_of(source, root)]
+    wanted = set(tasks)
+    useful = [source for source in sources if _may_have(source, wanted)]
+    samples = [s for source in useful for s in samples_of(source, root) if wanted.issuperset(s.tasks)]
+    if not samples:
+        raise DataError(f"no training picture for {', '.join(tasks) or 'no task'}", "add data for it, or other tasks")
+    return samples
+
+
+def _may_have(source: Source, wanted: set[Task]) -> bool:
+    known = source.tasks or _LAYOUT_TASKS.get(source.layout)
+    return known is None or not wanted.isdisjoint(known)
 
 
 def samples_of(source: Source, root: Path) -> list[TrainSample]:

@@ -23,10 +23,10 @@ def train(
     say: Callable[[str], None] = lambda _: None,
     progress: Progress = silent,
 ) -> Trained:
-    """Train a network from scratch in the folder `out`, or go on where it holds this run already.
+    """Train a network in the folder `out`, from scratch or from weights, or go on where it holds this run already.
 
     config: a training file, or the name of a bundled one. data: what its folders are relative to; without it, where the
-    file lies. Errors: RecipeError, DataError, InputError, OutputError, MissingBackendError.
+    file lies. Errors: RecipeError, CheckpointError, DataError, InputError, OutputError, MissingBackendError.
     """
     path = find_resource("training", str(config))
     recipe = read_training(path)

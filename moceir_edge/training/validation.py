@@ -18,6 +18,7 @@ from moceir_edge.errors import DataError
 from moceir_edge.metrics import quality_db
 from moceir_edge.network.network import Restored
 from moceir_edge.runner import centre, pad
+from moceir_edge.terms import Task
 from moceir_edge.training.recipe import Validation
 
 HIGHEST_DB = 100.0
@@ -55,11 +56,16 @@ class Judged:
 class ValidationPictures(Dataset[ValidationSample]):
     """Centres of a few pictures of each task, balanced over its sets, the same ones in every run.
 
-    learned: files that are trained on; none of them may judge. Errors: DataError, PictureError.
+    learned: files that are trained on; none of them may judge. tasks: those that are left, None for all.
+    Errors: DataError, PictureError.
     """
 
-    def __init__(self, asked: Validation, learned: Collection[Path]) -> None:
+    def __init__(self, asked: Validation, learned: Collection[Path], *, tasks: Collection[Task] | None = None) -> None:
         dataset = read_data(asked.folder, tasks=asked.tasks or None)
+        if tasks is not None:
+            dataset = dataset.of(task for task in dataset.tasks if task in tasks)
+        if not dataset.samples:
+            raise DataError(f"{asked.folder}: no picture to validate {', '.join(tasks or ())} on", "add some")
         require_targets(dataset)
         by_name = {sample.name: sample for sample in dataset.samples}
         names = [name for task in dataset.tasks for name in names_in_turn(dataset, task)[: asked.pictures]]

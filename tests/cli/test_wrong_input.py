@@ -390,6 +390,7 @@ COMMANDS = {
                 "folder": ("empty", "empty: no such file, and none of that name"),
                 "broken": ("wrong/broken.recipe.yaml", "yaml:2: not YAML"),
                 "a recipe": ("recipe.yaml", r"recipe\.yaml:1: target: no such key"),
+                "without a network": ("distil", "names no network: neither size nor start"),
             },
             "data": {
                 "missing": ("nowhere", "nowhere: no such folder"),

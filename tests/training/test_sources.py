@@ -12,7 +12,7 @@ from moceir_edge.errors import DataError, InputError, RecipeError
 from moceir_edge.resources import find_resource, resource
 from moceir_edge.terms import Task
 from moceir_edge.training.recipe import Layout, Source, read_training
-from moceir_edge.training.sources import samples_of
+from moceir_edge.training.sources import samples_of, samples_of_all
 
 
 def pictures(folder: Path, *names: str) -> None:
@@ -110,6 +110,37 @@ def test_a_missing_partner_folder_or_picture_is_named(tmp_path: Path) -> None:
         read(tmp_path / "empty", "clean", tasks=["denoise_15"])
 
 
+def test_only_what_belongs_to_the_tasks_is_taken(tmp_path: Path) -> None:
+    """Of clean pictures and sets their part, of mixtures those that need nothing else; other folders are not read."""
+    pictures(tmp_path / "clean", "1.png")
+    for part in ("input", "target"):
+        pictures(tmp_path / "sets" / "derain" / part, "2.png")
+        pictures(tmp_path / "sets" / "dehaze" / part, "3.png")
+    for name in ("clear", "haze_rain", "rain", "low_rain"):
+        pictures(tmp_path / "mixed" / name, "4.png")
+    strengths = {"deblur": ["light"]}
+    sources = [
+        Source.model_validate({"folder": folder, "layout": layout, **fields})
+        for folder, layout, fields in (
+            ("clean", "clean", {"tasks": ["denoise_15", "deblur"], "strengths": strengths}),
+            ("sets", "sets", {}),
+            ("mixed", "cdd11", {}),
+            ("nowhere", "gopro", {}),
+            ("nowhere", "sets", {"tasks": ["deblur"]}),
+        )
+    ]
+    found = samples_of_all(sources, tmp_path, tasks=[Task.DERAIN, Task.DEHAZE, Task.DENOISE_15])
+    assert [(s.tasks, s.input.relative_to(tmp_path).as_posix()) for s in found] == [
+        ((Task.DENOISE_15,), "clean/1.png"),
+        ((Task.DEHAZE,), "sets/dehaze/input/3.png"),
+        ((Task.DERAIN,), "sets/derain/input/2.png"),
+        ((Task.DEHAZE, Task.DERAIN), "mixed/haze_rain/4.png"),
+        ((Task.DERAIN,), "mixed/rain/4.png"),
+    ]
+    with pytest.raises(DataError, match="no training picture for desnow"):
+        samples_of_all(sources[:2], tmp_path, tasks=[Task.DESNOW])
+
+
 @pytest.mark.parametrize("path", sorted((resource("calibration") / "training").glob("*.yaml")), ids=lambda p: p.stem)
 def test_bundled_files_are_valid_and_found_by_name(path: Path) -> None:
     """Every one of them."""
@@ -127,6 +158,9 @@ def test_every_layout_is_read() -> None:
 @pytest.mark.parametrize(
     ("change", "found"),
     [
+        ("size: tiny\nstart: a.ckpt\n", "size and start: give one of them"),
+        ("distil: {output: 0, features: 0}\n", "distil: output and features are both 0"),
+        ("distil: {target: -1}\n", "distil.target: Input should be greater than or equal to 0"),
         ("size: huge\n", "size: 'huge' is not one of base, S, tiny"),
         ("batch: 0\n", "batch: Input should be greater than or equal to 1"),
         ("patch: 33\n", "patch: Input should be a multiple of 8"),

@@ -1,0 +1,88 @@
+"""What a student learns from its teacher: the restored picture, and what the stages give on the way to it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from moceir_edge.errors import InputError
+from moceir_edge.network.architecture import Architecture
+from moceir_edge.network.checkpoint import LoadedModel
+from moceir_edge.network.network import MoceIR
+
+FAINTEST = 1e-12
+"""Mean square of features below which a stage gives nothing."""
+
+
+class Taught(NamedTuple):
+    """image: (N, 3, H, W), not clipped; features: of each stage, as in `features_of`."""
+
+    image: Tensor
+    features: list[Tensor]
+
+
+class Teacher:
+    """A model that is learned from and does not learn: no module, so it is in no checkpoint, average or optimizer."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self.network = copy.deepcopy(model.network).eval().requires_grad_(False)
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Self:
+        """Itself: averages of a student's weights start as a copy of who holds it."""
+        return self
+
+    def __call__(self, images: Tensor) -> Taught:
+        """images: (N, 3, H, W) in [0, 1], on any device; its routes are its own, without noise."""
+        network = self.network.to(images.device)
+        with torch.no_grad(), features_of(network) as features:
+            return Taught(network(images).image, features)
+
+
+def require_comparable(student: Architecture, teacher: Architecture) -> None:
+    """InputError where stages of the two give features of different shapes."""
+    mine, other = ((one.width, one.levels) for one in (student, teacher))
+    if mine != other:
+        words = "has width {} and {} levels".format
+        what = f"the teacher {words(*other)}, the student {words(*mine)}"
+        raise InputError(what, "give a teacher of the student's width and levels")
+
+
+@contextmanager
+def features_of(network: MoceIR) -> Iterator[list[Tensor]]:
+    """Collects while the network runs, in running order: encoder levels, latent, decoder levels, refinement.
+
+    Each is (N, C, h, w), the output of the stage's last block.
+    """
+    found: list[Tensor] = []
+
+    def collect(_: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+        del inputs
+        found.append(output if isinstance(output, Tensor) else output[0])
+
+    stages = [network.get_submodule(name) for name in _stages(network.architecture)]
+    handles = [stage.register_forward_hook(collect) for stage in stages]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _stages(architecture: Architecture) -> tuple[str, ...]:
+    encoder = (f"enc.{level}.0" for level in range(architecture.levels))
+    decoder = (f"dec.{level}.2.layers.{len(blocks) - 1}" for level, blocks in enumerate(architecture.decoder))
+    return (*encoder, "latent", *decoder, "refinement")
+
+
+def feature_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
+    """Mean over the stages of their squared difference, as a share of the mean square of the teacher's features."""
+    shares = [
+        (mine.float() - other.float()).square().mean() / other.float().square().mean().clamp_min(FAINTEST)
+        for mine, other in zip(student, teacher, strict=True)
+    ]
+    return torch.stack(shares).mean()
