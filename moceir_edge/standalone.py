@@ -12,9 +12,9 @@ from moceir_edge.artifacts import FILE_NAME, read_artifact
 from moceir_edge.compress.costs import GuardCost, SlimCosts, guard_cost, refuse_costly, slim_costs
 from moceir_edge.compress.precision import PrecisionPlan
 from moceir_edge.compress.prune import COVERAGE, PruningPlan, apply_pruning, check_options, plan_pruning
-from moceir_edge.data.dataset import Dataset, require_readable, require_targets
+from moceir_edge.data.dataset import require_readable, require_targets
 from moceir_edge.data.samples import read_data
-from moceir_edge.data.split import Split, refuse_overlap, split
+from moceir_edge.data.sides import read_sides
 from moceir_edge.errors import DataError, InputError, OutputError
 from moceir_edge.exporting import Search, Source, require_target, versions, write_artifact
 from moceir_edge.network import checkpoint
@@ -67,7 +67,7 @@ def observe(
 ) -> Routing:
     """Write the routing of a model on a data set; without `relevance` it costs one forward for each picture."""
     refuse_existing(out, force=force)
-    sides = _sides(data, calibration, tasks)
+    sides = read_sides(data, calibration, tasks)
     require_choosing(sides.choosing, tasks or sides.judging.tasks)
     for side in (sides.choosing, sides.judging):
         require_readable(side, progress=progress)
@@ -76,27 +76,6 @@ def observe(
     routing = measure_routing(model, sides, versions=versions(), relevant=measured, progress=progress)
     routing.write(out)
     return routing
-
-
-def _sides(
-    data: Path, calibration: Path | None, tasks: Sequence[Task], *, say: Callable[[str], None] = lambda _: None
-) -> Split:
-    """Choosing and judging pictures, of some tasks or all; calibration pictures of others are named to `say`."""
-
-    def of_tasks(dataset: Dataset) -> Dataset:
-        return dataset.of(tasks) if tasks else dataset
-
-    if calibration is None:
-        return split(of_tasks(read_data(data)))
-    given = read_data(calibration)
-    sides = Split(choosing=of_tasks(given), judging=of_tasks(read_data(data)))
-    unused = [task for task in given.tasks if tasks and task not in tasks]
-    if unused:
-        say(
-            f"warning: {calibration}: its pictures for {', '.join(unused)} are not used; the model is not made for them"
-        )
-    refuse_overlap(sides.choosing, sides.judging)
-    return sides
 
 
 class Slimmed(Record):
@@ -171,7 +150,7 @@ def export(
     _require_search(_search_folder(out))
     model = load(path)
     made_for = tuple(tasks) or tasks_from_names(model.provenance.get("tasks", ()))
-    sides = _sides(data, calibration, made_for, say=say)
+    sides = read_sides(data, calibration, made_for, say=say)
     require_targets(sides.judging)
     if not sides.judging.samples:
         raise DataError(f"{data}: no judging pictures", "give more pictures")

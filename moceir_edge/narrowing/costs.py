@@ -1,0 +1,72 @@
+"""What a network costs, part by part: counted, not measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from moceir_edge.compress.costs import SIZE
+from moceir_edge.narrowing.cut import Kept, cut_architecture
+from moceir_edge.narrowing.options import Part
+from moceir_edge.network.architecture import Architecture
+from moceir_edge.network.network import MoceIR
+from moceir_edge.program.lower import lower
+from moceir_edge.program.macs import macs_by_operation
+
+
+class Unit(StrEnum):
+    """What is counted: MACs of the export at `SIZE`, or trained values."""
+
+    MACS = "macs"
+    PARAMETERS = "parameters"
+
+
+def count_macs(network: MoceIR) -> Mapping[str, int]:
+    """MACs by the operation's name."""
+    return macs_by_operation(lower(network), *SIZE)
+
+
+def count_parameters(network: MoceIR) -> Mapping[str, int]:
+    """Trained values by the tensor's name."""
+    return {name: parameter.numel() for name, parameter in network.named_parameters()}
+
+
+COUNTS: Mapping[Unit, Callable[[MoceIR], Mapping[str, int]]] = {
+    Unit.MACS: count_macs,
+    Unit.PARAMETERS: count_parameters,
+}
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """At one width of the trunk: what no option changes, and each option of each part, in the order of its options."""
+
+    base: int
+    parts: Mapping[str, tuple[int, ...]]
+
+    @property
+    def whole(self) -> int:
+        """Everything with its first option."""
+        return self.base + sum(costs[0] for costs in self.parts.values())
+
+
+def cost_table(architecture: Architecture, trunk: Kept, parts: Sequence[Part], unit: Unit) -> CostTable:
+    """Count networks in which every part has its first option, its second, and so on: parts do not meet in a layer."""
+    found: dict[str, list[int]] = {part.name: [] for part in parts}
+    base = 0
+    for number in range(max(len(part.options) for part in parts)):
+        kept = dict(trunk)
+        for part in parts:
+            kept |= part.options[min(number, len(part.options) - 1)].kept
+        counts = COUNTS[unit](MoceIR(cut_architecture(architecture, kept)))
+        by_part = {part.name: _inside(part.name, counts) for part in parts}
+        base = sum(counts.values()) - sum(by_part.values())
+        for part in parts:
+            if number < len(part.options):
+                found[part.name].append(by_part[part.name])
+    return CostTable(base, {name: tuple(values) for name, values in found.items()})
+
+
+def _inside(name: str, counts: Mapping[str, int]) -> int:
+    return sum(count for key, count in counts.items() if key.startswith(f"{name}."))

@@ -1,0 +1,81 @@
+"""Crops of choosing pictures: those that layers are refitted on, and others that tell what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from moceir_edge.data.dataset import Dataset, Sample
+from moceir_edge.data.split import names_in_turn
+from moceir_edge.metrics import quality_db
+from moceir_edge.network.network import MoceIR
+from moceir_edge.runner import Image, pad
+from moceir_edge.terms import Progress, silent
+
+SIDE = 128
+"""Of a crop, in pixels."""
+
+PER_SIDE = 12
+"""Crops that refit, and crops that tell; of several tasks together, and more where these are more."""
+
+HIGHEST_DB = 100.0
+"""Stands for the infinite PSNR of equal pictures."""
+
+
+@dataclass(frozen=True)
+class Crops:
+    """fit: (N, 3, side, side) in [0, 1]; check, targets: the same, of other pictures wherever a task has two.
+
+    tasks: of each of the crops that check.
+    """
+
+    fit: Tensor
+    check: Tensor
+    targets: Tensor
+    tasks: tuple[str, ...]
+
+    def quality_db(self, network: MoceIR) -> float:
+        """PSNR of the crops that check: mean of the tasks' means."""
+        found: dict[str, list[float]] = {}
+        for image, target, task in zip(self.check, self.targets, self.tasks, strict=True):
+            with torch.inference_mode():
+                restored = network(image[None]).image[0]
+            found.setdefault(task, []).append(min(HIGHEST_DB, quality_db(target.numpy(), restored.numpy())))
+        return fmean(fmean(values) for values in found.values())
+
+
+def take_crops(dataset: Dataset, *, progress: Progress = silent) -> Crops:
+    """Of pictures with targets, taken in turn from every set, at places that follow from the file's hash."""
+    fit: list[Image] = []
+    check: list[tuple[Image, Image, str]] = []
+    by_name = {sample.name: sample for sample in dataset.samples}
+    count = -(-PER_SIDE // len(dataset.tasks))
+    for task in progress(dataset.tasks, "reading crops"):
+        samples = [by_name[name] for name in names_in_turn(dataset, task)]
+        fitting, checking = (samples[::2], samples[1::2]) if len(samples) > 1 else (samples, samples)
+        fit += [_crop(fitting[i % len(fitting)], i)[0] for i in range(count)]
+        # Numbered on, so that a picture that must do both gives other places.
+        check += [(*_crop(checking[i % len(checking)], count + i), task) for i in range(count)]
+    return Crops(
+        fit=torch.from_numpy(np.stack(fit)),
+        check=torch.from_numpy(np.stack([image for image, _, _ in check])),
+        targets=torch.from_numpy(np.stack([target for _, target, _ in check])),
+        tasks=tuple(task for _, _, task in check),
+    )
+
+
+def _crop(sample: Sample, number: int) -> tuple[Image, Image]:
+    pair = sample.load()
+    assert pair.target is not None
+    random = np.random.default_rng([int(sample.digest[:8], 16), number])
+    room = [max(0, side - SIDE) for side in pair.input.shape[1:]]
+    top, left = (int(random.integers(most + 1)) for most in room)
+
+    def cut(pixels: Image) -> Image:
+        return pad(np.ascontiguousarray(pixels[:, top : top + SIDE, left : left + SIDE]), (SIDE, SIDE))
+
+    return cut(pair.input), cut(pair.target)
