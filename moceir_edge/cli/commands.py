@@ -162,6 +162,53 @@ def slim(
     console.result(result.model_dump(mode="json"), slim_text(result))
 
 
+@app.command(
+    **_example("narrow slim.safetensors --task derain --data pictures --keep-macs 0.5 --out narrow.safetensors")
+)
+def narrow(
+    path: Model,
+    data: Data,
+    out: Out,
+    task: Tasks = None,
+    keep_macs: Annotated[float | None, typer.Option(metavar="SHARE", help="Share of the MACs that stay.")] = None,
+    max_parameters: Annotated[int | None, typer.Option(metavar="N", help="Most parameters that stay.")] = None,
+    max_latency_ms: Annotated[
+        float | None, typer.Option(metavar="MS", help="Most milliseconds at 256x256 in ONNX Runtime, here, in float32.")
+    ] = None,
+    calibration: Calibration = None,
+    distil: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Train afterwards, as this training file says, or distil.")
+    ] = None,
+    train_data: Annotated[
+        Path | None, typer.Option(help="What the folders in the training file are relative to.")
+    ] = None,
+    multiple: Annotated[int, typer.Option(help="Widths stay multiples of this.")] = 16,
+    force: Force = False,
+) -> None:
+    """Fewer channels, heads, ranks and blocks for the model's tasks, within a budget; killed, it goes on."""
+    console = _console()
+    with Shielded():
+        from moceir_edge.cli.texts import narrow_text
+        from moceir_edge.narrowing.budget import Budget
+        from moceir_edge.narrowing.distillation import read_distillation
+        from moceir_edge.narrowing.narrow import NarrowRequest
+        from moceir_edge.narrowing.narrow import narrow as run_narrow
+
+        budget = Budget.of(macs=keep_macs, parameters=max_parameters, latency_ms=max_latency_ms)
+        request = NarrowRequest(
+            path,
+            data,
+            out,
+            budget,
+            tasks=_tasks(task),
+            calibration=calibration,
+            distil=None if distil is None else read_distillation(distil, train_data),
+            multiple=multiple,
+        )
+        result = run_narrow(request, force=force, progress=console.progress, say=console.say)
+    console.result(result.model_dump(mode="json", exclude={"cutting": {"plan": {"kept"}}}), narrow_text(result))
+
+
 @app.command(**_example("export slim.safetensors --recipe desktop --data pictures --out artifact"))
 def export(
     path: Model,

@@ -7,6 +7,7 @@ from pathlib import Path
 from moceir_edge.evaluating import Evaluation
 from moceir_edge.health import Health
 from moceir_edge.inspecting import Inspection
+from moceir_edge.narrowing.narrow import Narrowed
 from moceir_edge.outcome import ArtifactOutcome
 from moceir_edge.parity.verify import Verification
 from moceir_edge.routing.relevance import Verdict
@@ -150,3 +151,22 @@ def health_text(health: Health) -> str:
     lines.extend(f"  {name:<28} {version or 'not installed'}" for name, version in health.libraries.items())
     lines.extend(f"target {t.target:<9} {'works here' if t.works else f'missing {t.remedy}'}" for t in health.targets)
     return "\n".join([*lines, *health.notes])
+
+
+def narrow_text(found: Narrowed) -> str:
+    """What was cut, and what it cost."""
+    (parameters, parameters_before), (macs, macs_before) = found.parameters, found.macs
+    trained = f"after {found.distilled} steps of distillation" if found.distilled else "without training"
+    lines = [
+        f"wrote {found.path} (model sha256 {found.sha256[:12]})",
+        f"parameters {parameters:,} of {parameters_before:,} ({parameters / parameters_before:.3f})",
+        f"MACs {macs / 1e9:.3f} G of {macs_before / 1e9:.3f} G at 256x256 ({macs / macs_before:.3f})",
+        f"predicted loss before any training: {found.cutting.predicted_db:.2f} dB; measured {trained}:",
+        f"{'task':<12} {'n':>3} {'input dB':>9} {'whole dB':>9} {'narrow dB':>9} {'loss dB':>8} {'worst':>7}",
+    ]
+    lines += [
+        f"{row.task:<12} {row.n:>3} {row.input_db:>9.2f} {row.whole_db:>9.2f} {row.narrow_db:>9.2f} "
+        f"{row.loss_db:>8.3f} {row.worst_db:>7.3f}"
+        for row in found.judgement.tasks
+    ]
+    return "\n".join(lines)

@@ -32,5 +32,3 @@ def apply_narrowing(network: MoceIR, plan: NarrowingPlan, recorded: Recorded, im
 def _renamed(network: MoceIR, kept: Mapping[str, tuple[int, ...]], before: Mapping[str, str]) -> Kept:
     named = {space.name: earlier_name(space.name, before) for space in spaces(network.architecture)}
     return {name: kept[earlier] for name, earlier in named.items() if earlier in kept}
-
-

@@ -24,7 +24,7 @@ Chosen = dict[str, int]
 def choose(items: Items, budget: int) -> Chosen | None:
     """The least sum of errors that the price finds with costs up to the budget; None where nothing fits.
 
-    At any price, each item by itself takes what is least in error + price * cost (Everett's Lagrange multipliers, 1963);
+    At any price, each item by itself takes what is least in error + price * cost (Everett, 1963: Lagrange multipliers);
     what the budget leaves over goes to the improvements that fit, the largest first.
     """
     if sum(min(option.cost for option in options) for options in items.values()) > budget:

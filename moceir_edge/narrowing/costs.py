@@ -1,4 +1,4 @@
-"""What a network costs, part by part: counted, not measured."""
+"""What a network costs, part by part."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from moceir_edge.program.macs import macs_by_operation
 
 
 class Unit(StrEnum):
-    """What is counted: MACs of the export at `SIZE`, or trained values."""
+    """MACs of the export at `SIZE`, trained values, or the measured time of the export at `SIZE`."""
 
     MACS = "macs"
     PARAMETERS = "parameters"
+    MICROSECONDS = "microseconds"
 
 
 def count_macs(network: MoceIR) -> Mapping[str, int]:

@@ -19,7 +19,7 @@ from moceir_edge.terms import Progress, silent
 SIDE = 128
 """Of a crop, in pixels."""
 
-PER_SIDE = 12
+PER_SIDE = 16
 """Crops that refit, and crops that tell; of several tasks together, and more where these are more."""
 
 HIGHEST_DB = 100.0

@@ -37,7 +37,9 @@ def cut_channels(network: MoceIR, kept: Kept) -> MoceIR:
     try:
         narrowed.load_state_dict({name: tensor.clone() for name, tensor in state.items()})
     except RuntimeError as error:
-        raise PlanError(f"the channels do not fit together: {str(error).splitlines()[1].strip()}", "plan again") from error
+        raise PlanError(
+            f"the channels do not fit together: {str(error).splitlines()[1].strip()}", "plan again"
+        ) from error
     return narrowed.eval()
 
 
@@ -106,21 +108,33 @@ def drop_blocks(network: MoceIR, dropped: Collection[str]) -> tuple[MoceIR, dict
 
     Blocks that stay are numbered anew. PlanError where a stack would have none left.
     """
-    architecture, names = network.architecture, block_names(network.architecture)
     before: dict[str, str] = {}
-    stacks = []
-    shapes_of = [*architecture.encoder, architecture.latent, architecture.refinement]
-    for stack, shapes in zip(names, shapes_of, strict=True):
-        stay = [position for position, name in enumerate(stack) if name not in dropped]
+    for stack in block_names(network.architecture):
+        stay = [name for name in stack if name not in dropped]
         if not stay:
             raise PlanError(f"{stack[0].rsplit('.', 1)[0]} would have no block left", "keep one of them")
-        before |= {stack[new]: stack[old] for new, old in enumerate(stay)}
-        stacks.append(tuple(shapes[position] for position in stay))
-    *encoder, latent, refinement = stacks
-    shortened = MoceIR(replace(architecture, encoder=tuple(encoder), latent=latent, refinement=refinement))
+        before |= dict(zip(stack, stay, strict=False))
+    network_left = MoceIR(shortened(network.architecture, before))
     state = network.state_dict()
-    shortened.load_state_dict({name: state[earlier_name(name, before)] for name in shortened.state_dict()})
-    return shortened.eval(), before
+    network_left.load_state_dict({name: state[earlier_name(name, before)] for name in network_left.state_dict()})
+    return network_left.eval(), before
+
+
+def shortened(whole: Architecture, before: Mapping[str, str]) -> Architecture:
+    """The shape without the blocks that `before` does not name; the whole one where it is empty."""
+    if not before:
+        return whole
+    stay, names = set(before.values()), block_names(whole)
+
+    def left(stack: tuple[str, ...], shapes: tuple[BlockShape, ...]) -> tuple[BlockShape, ...]:
+        return tuple(shape for name, shape in zip(stack, shapes, strict=True) if name in stay)
+
+    return replace(
+        whole,
+        encoder=tuple(left(names[level], shapes) for level, shapes in enumerate(whole.encoder)),
+        latent=left(names[-2], whole.latent),
+        refinement=left(names[-1], whole.refinement),
+    )
 
 
 def earlier_name(name: str, before: Mapping[str, str]) -> str:

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from moceir_edge.narrowing.statistics import Array, LayerStatistics
+from moceir_edge.narrowing.statistics import LayerStatistics
 
 DAMPING = 1e-3
 """Beside the mean power of what a layer reads."""
 
 
 class Elimination:
-    """Channels that a layer reads go one by one, or a group at a time; `lost` adds up the picture's mean squared error."""
+    """Channels that a layer reads go, some at a time; `lost` adds up the mean squared error of the picture."""
 
     def __init__(self, statistics: LayerStatistics) -> None:
         products, weight = statistics.products, statistics.weight[:, :, 0]

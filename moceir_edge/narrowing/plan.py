@@ -65,6 +65,11 @@ class Width:
     costs: CostTable
 
 
+def least_cost(architecture: Architecture, parts: Sequence[Part], widths: Mapping[int, Width]) -> int:
+    """The smallest that any plan costs."""
+    return min(_Planner(architecture, parts, width.costs).least for width in widths.values())
+
+
 @dataclass(frozen=True)
 class _Choice:
     """What can become of a block or a part; nothing is picked of a block that goes."""
@@ -93,7 +98,7 @@ def plan_narrowing(
             whole = widths[architecture.width].costs.whole
             plans.append(planner.plan(chosen, width, widths[width].trunk, unit=unit, budget=budget, whole=whole))
     if not plans:
-        reachable = min(_Planner(architecture, parts, width.costs).least for width in widths.values())
+        reachable = least_cost(architecture, parts, widths)
         raise PlanError(f"{budget:,} {unit} cannot be reached: the smallest is {reachable:,}", "ask for that, or more")
     return tuple(plans)
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from moceir_edge.narrowing.cut import Kept, block_names, earlier_name
+from moceir_edge.narrowing.cut import Kept, block_names, earlier_name, shortened
 from moceir_edge.narrowing.sampling import dense_layers, regressors, sampled
 from moceir_edge.narrowing.spaces import spaces
 from moceir_edge.network.architecture import Architecture
@@ -41,13 +41,13 @@ def record(network: MoceIR, images: Tensor) -> Recorded:
     layers: dict[str, Tensor] = {}
     trunk: dict[str, Tensor] = {}
 
-    def keep(name: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
+    def keep(name: str, _: nn.Module, __: Any, output: Tensor) -> None:
         layers[name] = sampled(output)
 
-    def keep_input(name: str, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def keep_input(name: str, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         trunk[name] = sampled(inputs[0])
 
-    def keep_output(name: str, module: nn.Module, inputs: Any, output: Any) -> None:
+    def keep_output(name: str, _: nn.Module, __: Any, output: Any) -> None:
         trunk[name] = sampled(output[0] if isinstance(output, tuple) else output)
 
     with hooks() as handles, torch.inference_mode():
@@ -72,7 +72,7 @@ def repair(
     cut = _Cut(whole, kept, before, recorded)
     trunk: dict[str, Tensor] = {}
 
-    def keep(name: str, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def keep(name: str, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         trunk[name] = sampled(inputs[0])
 
     def refit(name: str, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -131,28 +131,6 @@ class _Cut:
             return (after if positions is None else after[:, positions]) - trunk[branch]
         given = self.recorded.layers[earlier_name(name, self.before)]
         return given if positions is None else given[:, positions]
-
-
-def shortened(whole: Architecture, before: Mapping[str, str]) -> Architecture:
-    """The shape without the blocks that `before` does not name; the whole one where it is empty."""
-    from dataclasses import replace
-
-    if not before:
-        return whole
-    counts = [sum(name in before for name in stack) for stack in block_names(whole)]
-    *encoder, latent, refinement = counts
-    stay = set(before.values())
-
-    def only(stack: tuple[str, ...], shapes: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(shape for name, shape in zip(stack, shapes, strict=True) if name in stay)
-
-    names = block_names(whole)
-    return replace(
-        whole,
-        encoder=tuple(only(names[i], shapes) for i, shapes in enumerate(whole.encoder)),
-        latent=only(names[-2], whole.latent),
-        refinement=only(names[-1], whole.refinement),
-    )
 
 
 def _last_before_next(whole: Architecture, before: Mapping[str, str]) -> dict[str, str]:

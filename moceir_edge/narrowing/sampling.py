@@ -37,7 +37,7 @@ def regressors(layer: nn.Conv2d | nn.Linear, inputs: Tensor) -> Tensor:
     side = layer.kernel_size[0]
     if side == 1:
         return sampled(inputs)
-    batch, channels, height, width = inputs.shape
+    channels, height, width = inputs.shape[1:]
     padded = functional.pad(inputs, (side // 2,) * 4)
     taps = [
         sampled(padded[:, :, row : row + height, column : column + width])

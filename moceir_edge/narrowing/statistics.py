@@ -45,20 +45,20 @@ def measure_statistics(network: MoceIR, pictures: Iterable[Tensor]) -> dict[str,
     signs, is J^T r, and its mean square is that of the columns of J (Hutchinson's estimator).
     """
     layers = dense_layers(network)
-    products = {name: 0.0 for name in layers}
-    gains = {name: 0.0 for name in layers}
+    products: dict[str, Any] = dict.fromkeys(layers, 0.0)
+    gains: dict[str, Any] = dict.fromkeys(layers, 0.0)
     counts = dict.fromkeys(layers, 0)
     generator = torch.Generator().manual_seed(0)
 
-    def look(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def look(name: str, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         rows = sampled(inputs[0].detach()).double()
         products[name] = products[name] + (rows.T @ rows / len(rows)).numpy()
         counts[name] += 1
-        output.register_hook(partial(keep, name))
+        output.register_hook(partial(keep, name))  # type: ignore[no-untyped-call]
 
     def keep(name: str, gradient: Tensor) -> None:
-        squares = gradient.double().square().sum((2, 3) if gradient.dim() == 4 else ()).sum(0)
-        gains[name] = gains[name] + squares.numpy()
+        squares = gradient.double().square().reshape(*gradient.shape[:2], -1)
+        gains[name] = gains[name] + squares.sum((0, 2)).numpy()
 
     with hooks() as handles:
         handles += [layer.register_forward_hook(partial(look, name)) for name, layer in layers.items()]
@@ -67,21 +67,15 @@ def measure_statistics(network: MoceIR, pictures: Iterable[Tensor]) -> dict[str,
             signs = torch.randint(0, 2, restored.shape, generator=generator) * 2.0 - 1
             (restored * signs).sum().div(restored.numel() ** 0.5).backward()
             network.zero_grad()
-    return {
-        name: LayerStatistics(
-            products=_square(products[name], layer, counts[name]),
-            gains=np.broadcast_to(np.asarray(gains[name], np.float64) / max(1, counts[name]), (len(layer.weight),)),
-            weight=layer.weight.detach().flatten(2).double().numpy() if layer.weight.dim() > 2 else _taps(layer),
-        )
-        for name, layer in layers.items()
-    }
+    return {name: _statistics(layer, products[name], gains[name], counts[name]) for name, layer in layers.items()}
 
 
-def _square(found: Any, layer: nn.Module, count: int) -> Array:
-    inputs = layer.weight.shape[1]  # type: ignore[union-attr, index]
-    return np.zeros((inputs, inputs)) if count == 0 else np.asarray(found, np.float64) / count
-
-
-def _taps(layer: nn.Module) -> Array:
-    weight: Tensor = layer.weight  # type: ignore[assignment]
-    return weight.detach().double().numpy()[:, :, None]
+def _statistics(layer: nn.Conv2d | nn.Linear, products: Any, gains: Any, count: int) -> LayerStatistics:
+    """Means of sums over pictures; zeros where no picture came by, at an expert that none was routed to."""
+    weight = layer.weight.detach().double().numpy()
+    outputs, inputs = weight.shape[:2]
+    return LayerStatistics(
+        products=np.zeros((inputs, inputs)) if count == 0 else products / count,
+        gains=np.zeros(outputs) if count == 0 else gains / count,
+        weight=weight.reshape(outputs, inputs, -1),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Self
 
@@ -14,6 +14,9 @@ from moceir_edge.errors import InputError
 from moceir_edge.network.architecture import Architecture
 from moceir_edge.network.checkpoint import LoadedModel
 from moceir_edge.network.network import MoceIR
+
+Channels = Mapping[str, Sequence[int]]
+"""Indices of the channels of a stage, by its name in `stages`."""
 
 FAINTEST = 1e-12
 """Mean square of features below which a stage gives nothing."""
@@ -27,10 +30,14 @@ class Taught(NamedTuple):
 
 
 class Teacher:
-    """A model that is learned from and does not learn: no module, so it is in no checkpoint, average or optimizer."""
+    """A model that is learned from and does not learn: no module, so it is in no checkpoint, average or optimizer.
 
-    def __init__(self, model: LoadedModel) -> None:
+    channels: of its features that the student has, in the student's order, by stage; all where a stage is not named.
+    """
+
+    def __init__(self, model: LoadedModel, channels: Channels | None = None) -> None:
         self.network = copy.deepcopy(model.network).eval().requires_grad_(False)
+        self.channels = [(channels or {}).get(name) for name in stages(model.architecture)]
 
     def __deepcopy__(self, _: dict[int, Any]) -> Self:
         """Itself: averages of a student's weights start as a copy of who holds it."""
@@ -40,12 +47,16 @@ class Teacher:
         """images: (N, 3, H, W) in [0, 1], on any device; its routes are its own, without noise."""
         network = self.network.to(images.device)
         with torch.no_grad(), features_of(network) as features:
-            return Taught(network(images).image, features)
+            image = network(images).image
+        return Taught(
+            image, [f if kept is None else f[:, kept] for f, kept in zip(features, self.channels, strict=True)]
+        )
 
 
-def require_comparable(student: Architecture, teacher: Architecture) -> None:
+def require_comparable(student: Architecture, teacher: Architecture, channels: Channels | None = None) -> None:
     """InputError where stages of the two give features of different shapes."""
-    mine, other = ((one.width, one.levels) for one in (student, teacher))
+    width = teacher.width if channels is None else len(channels.get("enc.0", range(teacher.width)))
+    mine, other = (student.width, student.levels), (width, teacher.levels)
     if mine != other:
         words = "has width {} and {} levels".format
         what = f"the teacher {words(*other)}, the student {words(*mine)}"
@@ -64,8 +75,8 @@ def features_of(network: MoceIR) -> Iterator[list[Tensor]]:
         del inputs
         found.append(output if isinstance(output, Tensor) else output[0])
 
-    stages = [network.get_submodule(name) for name in _stages(network.architecture)]
-    handles = [stage.register_forward_hook(collect) for stage in stages]
+    modules = [network.get_submodule(_last(network.architecture, name)) for name in stages(network.architecture)]
+    handles = [stage.register_forward_hook(collect) for stage in modules]
     try:
         yield found
     finally:
@@ -73,10 +84,20 @@ def features_of(network: MoceIR) -> Iterator[list[Tensor]]:
             handle.remove()
 
 
-def _stages(architecture: Architecture) -> tuple[str, ...]:
-    encoder = (f"enc.{level}.0" for level in range(architecture.levels))
-    decoder = (f"dec.{level}.2.layers.{len(blocks) - 1}" for level, blocks in enumerate(architecture.decoder))
+def stages(architecture: Architecture) -> tuple[str, ...]:
+    """Names of what gives features, in running order: `enc.0`, ..., `latent`, `dec.0`, ..., `refinement`."""
+    encoder = (f"enc.{level}" for level in range(architecture.levels))
+    decoder = (f"dec.{level}" for level in range(architecture.levels))
     return (*encoder, "latent", *decoder, "refinement")
+
+
+def _last(architecture: Architecture, stage: str) -> str:
+    """The module that a stage ends in."""
+    if stage.startswith("enc."):
+        return f"{stage}.0"
+    if stage.startswith("dec."):
+        return f"{stage}.2.layers.{len(architecture.decoder[int(stage[4:])]) - 1}"
+    return stage
 
 
 def feature_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:

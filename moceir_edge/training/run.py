@@ -26,7 +26,7 @@ from moceir_edge.records import output_error, sha256_of_value
 from moceir_edge.terms import Progress, Task, silent, tasks_from_names
 from moceir_edge.training.balance import balance_over_processes
 from moceir_edge.training.callbacks import Checkpoints, Telling
-from moceir_edge.training.distil import Teacher, require_comparable
+from moceir_edge.training.distil import Channels, Teacher, require_comparable
 from moceir_edge.training.feed import Feed
 from moceir_edge.training.folder import CHECKPOINT, MODEL, PUBLISHED, Begun, hash_of_samples, history, take_up
 from moceir_edge.training.initial import fresh_network, network_of, raise_experts
@@ -46,6 +46,7 @@ def run_training(
     *,
     student: LoadedModel | None = None,
     teacher: LoadedModel | None = None,
+    channels: Channels | None = None,
     tasks: Sequence[Task] | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: Progress = silent,
@@ -53,8 +54,9 @@ def run_training(
     """Train in the folder `out`; where it holds this run already, go on from its last checkpoint.
 
     root: what the folders of the recipe are relative to. student: what is trained, in place of the recipe's size or
-    start; it is left as it is. teacher: what is learned from, too, of the same width and levels. tasks: those that data
-    is taken of, None for all. Under torchrun or on a cluster every process calls this.
+    start; it is left as it is. teacher: what is learned from, too, of the same levels; channels: those of its features
+    that the student has, where it is narrower. tasks: those that data is taken of, None for all. Under torchrun or on a
+    cluster every process calls this.
     Errors: DataError, InputError (nothing to train, another run lies there, the loss is no number), CheckpointError,
     OutputError (a full disk).
     """
@@ -63,7 +65,7 @@ def run_training(
     start = load(root / recipe.start) if student is None and recipe.start is not None else student
     network = _network(recipe, start)
     if teacher is not None:
-        require_comparable(network.architecture, teacher.architecture)
+        require_comparable(network.architecture, teacher.architecture, channels)
     chosen = None if tasks is None else tasks_from_names(tasks)
     feed = Feed(recipe, root, architecture=network.architecture, tasks=chosen)
     begun = Begun(
@@ -74,7 +76,7 @@ def run_training(
         teacher_sha256=None if teacher is None else teacher.sha256,
     )
     resumed = take_up(begun, out)
-    module = Training(network, recipe, out, teacher=None if teacher is None else Teacher(teacher))
+    module = Training(network, recipe, out, teacher=None if teacher is None else Teacher(teacher, channels))
     done = _steps_done(out) if resumed else 0
     if done < recipe.schedule.steps:
         name = size_name(network.architecture)

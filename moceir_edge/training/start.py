@@ -30,9 +30,14 @@ def train(
     """
     path = find_resource("training", str(config))
     recipe = read_training(path)
-    missing = [name for name in ("lightning", "tensorboard") if find_spec(name) is None]
-    if missing:
-        raise MissingBackendError(f"{' and '.join(missing)} not installed", REPAIR)
+    require_training()
     from moceir_edge.training.run import run_training
 
     return run_training(recipe, data or path.parent, out, say=say, progress=progress)
+
+
+def require_training() -> None:
+    """MissingBackendError where what trains is not installed."""
+    missing = [name for name in ("lightning", "tensorboard") if find_spec(name) is None]
+    if missing:
+        raise MissingBackendError(f"{' and '.join(missing)} not installed", REPAIR)

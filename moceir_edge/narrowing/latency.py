@@ -1,0 +1,174 @@
+"""Narrowing to a latency: every option of every part is timed on ONNX Runtime, and every plan as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from statistics import median
+
+import numpy as np
+import onnx
+
+from moceir_edge.compress.costs import SIZE
+from moceir_edge.compress.groups import Group
+from moceir_edge.errors import PlanError
+from moceir_edge.narrowing.apply import cut_network
+from moceir_edge.narrowing.costs import CostTable, Unit
+from moceir_edge.narrowing.cut import cut_architecture
+from moceir_edge.narrowing.measured import Measured
+from moceir_edge.narrowing.plan import NarrowingPlan, Width, least_cost, plan_narrowing
+from moceir_edge.network.network import MoceIR
+from moceir_edge.processor import cores, processor_name
+from moceir_edge.program.lower import lower
+from moceir_edge.program.passes.fold_norms import fold_norms
+from moceir_edge.records import Record
+from moceir_edge.targets.onnx_costs import SETTLE_S, cut_out, shape_of, signature
+from moceir_edge.targets.onnx_graph import onnx_model
+from moceir_edge.targets.onnx_runtime import session
+from moceir_edge.terms import Progress, silent
+from moceir_edge.timing import interleaved_ms
+
+ROUNDS = 7
+
+TRIALS = 4
+"""How often a plan is corrected by what it took as a whole."""
+
+CLOSE = 0.03
+"""Of the limit: a plan that is this much faster is not made slower."""
+
+
+class Timed(Record):
+    """A plan that was timed beside the whole network: width of its trunk, and milliseconds predicted and measured."""
+
+    trunk: int
+    predicted_ms: float
+    latency_ms: float
+
+
+class LatencySearch(Record):
+    """A limit, the time of the whole network, and all plans that were timed; what says on what."""
+
+    limit_ms: float
+    whole_ms: float
+    what: str
+    timed: tuple[Timed, ...]
+
+
+def time_tables(measured: Measured, *, progress: Progress = silent) -> dict[int, Width]:
+    """As `Measured.tables`, in microseconds for a picture of `SIZE` in float32, with a thread for each core.
+
+    Parts of equal operations and shapes are timed once. What belongs to no part is what the whole takes beyond them.
+    """
+    times: dict[str, int] = {}
+    keys: dict[int, dict[str, list[str]]] = {}
+    architecture = measured.network.architecture
+    for width, trunk in progress(list(measured.trunks.items()), "timing parts"):
+        keys[width] = {part.name: [] for part in measured.parts}
+        for number in range(max(len(part.options) for part in measured.parts)):
+            kept = dict(trunk)
+            for part in measured.parts:
+                kept |= part.options[min(number, len(part.options) - 1)].kept
+            model = _exported(MoceIR(cut_architecture(architecture, kept)).eval())
+            if number == 0:
+                times[f"whole-{width}"] = _microseconds(model)
+            for part in measured.parts:
+                if number < len(part.options):
+                    cut = cut_out(model, part.name)
+                    key = signature(cut, Group(part.name, ()))
+                    keys[width][part.name].append(key)
+                    if key not in times:
+                        times[key] = _microseconds(cut)
+    return {width: _width(measured, width, keys[width], times) for width in measured.trunks}
+
+
+def _width(measured: Measured, width: int, keys: Mapping[str, Sequence[str]], times: Mapping[str, int]) -> Width:
+    parts = {name: tuple(times[key] for key in options) for name, options in keys.items()}
+    base = max(0, times[f"whole-{width}"] - sum(costs[0] for costs in parts.values()))
+    return Width(measured.trunks[width], CostTable(base, parts))
+
+
+def plans_within(
+    measured: Measured, tables: Mapping[int, Width], *, limit_ms: float, progress: Progress = silent
+) -> tuple[tuple[NarrowingPlan, ...], LatencySearch]:
+    """For every width of the trunk, the plan that takes at most `limit_ms` as a whole, where there is one.
+
+    A plan is timed beside the whole network, round by round; where parts together take another time than each by
+    itself, the plan is made again with that much more or less. PlanError names the shortest time that was reached.
+    """
+    architecture = measured.network.architecture
+    beside = _Beside(measured.network)
+    timed: list[Timed] = []
+    fitting: list[NarrowingPlan] = []
+    for width in progress(sorted(tables, reverse=True), "timing plans"):
+        only = {width: tables[width], architecture.width: tables[architecture.width]}
+        allowed, best = limit_ms, None
+        for _ in range(TRIALS):
+            plan = _plan(measured, only, width, round(1000 * allowed))
+            if plan is None:
+                break
+            latency = beside.latency_ms(cut_network(measured.network, plan)[0])
+            timed.append(Timed(trunk=width, predicted_ms=plan.cost / 1000, latency_ms=latency))
+            if latency <= limit_ms:
+                best = plan
+            if (1 - CLOSE) * limit_ms <= latency <= limit_ms or plan.error == 0:
+                break
+            allowed *= (1 - CLOSE / 2) * limit_ms / latency
+        fitting += [best] if best is not None else []
+    if not fitting:
+        raise PlanError(_shortest(measured, tables, timed, limit_ms), "allow more")
+    what = f"ONNX Runtime, float32, {SIZE[1]}x{SIZE[0]}, {processor_name()} with {cores()} threads"
+    return tuple(fitting), LatencySearch(limit_ms=limit_ms, whole_ms=beside.whole_ms, what=what, timed=tuple(timed))
+
+
+def _shortest(measured: Measured, tables: Mapping[int, Width], timed: Sequence[Timed], limit_ms: float) -> str:
+    if timed:
+        return (
+            f"{limit_ms:g} ms is not reached: the shortest that was timed is {min(t.latency_ms for t in timed):.1f} ms"
+        )
+    least_ms = least_cost(measured.network.architecture, measured.parts, tables) / 1000
+    return f"{limit_ms:g} ms cannot be reached: the narrowest parts together take {least_ms:.1f} ms"
+
+
+def _plan(measured: Measured, tables: Mapping[int, Width], width: int, budget: int) -> NarrowingPlan | None:
+    try:
+        plans = plan_narrowing(
+            measured.network.architecture, measured.parts, tables, unit=Unit.MICROSECONDS, budget=budget
+        )
+    except PlanError:
+        return None
+    return next((plan for plan in plans if plan.trunk == width), None)
+
+
+class _Beside:
+    """Times networks against the whole one."""
+
+    def __init__(self, whole: MoceIR) -> None:
+        self._whole = _call(_exported(whole))
+        self._times: list[float] = []
+
+    @property
+    def whole_ms(self) -> float:
+        """Median over everything that was timed."""
+        return median(self._times)
+
+    def latency_ms(self, narrow: MoceIR) -> float:
+        """The median of the rounds' ratios, times what the whole network takes."""
+        found = interleaved_ms({"whole": self._whole, "narrow": _call(_exported(narrow))}, rounds=ROUNDS)
+        self._times += found["whole"]
+        return self.whole_ms * median(a / b for a, b in zip(found["narrow"], found["whole"], strict=True))
+
+
+def _exported(network: MoceIR) -> onnx.ModelProto:
+    model = onnx_model(fold_norms(lower(network)), size=SIZE)
+    return onnx.shape_inference.infer_shapes(model, data_prop=True)
+
+
+def _microseconds(model: onnx.ModelProto) -> int:
+    found = interleaved_ms({"part": _call(model)}, rounds=ROUNDS, settle_s=SETTLE_S)
+    return round(1000 * median(found["part"]))
+
+
+def _call(model: onnx.ModelProto) -> Callable[[], object]:
+    random = np.random.default_rng(0)
+    feed = {value.name: random.standard_normal(shape_of(value), np.float32) for value in model.graph.input}
+    return partial(session(model.SerializeToString(), threads=cores()).run, None, feed)
