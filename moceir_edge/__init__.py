@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from moceir_edge.evaluating import evaluate
     from moceir_edge.health import doctor
     from moceir_edge.inspecting import inspect
+    from moceir_edge.narrowing.budget import Budget
+    from moceir_edge.narrowing.narrow import NarrowRequest, narrow
     from moceir_edge.network.checkpoint import LoadedModel, load, save
     from moceir_edge.network.network import Restored
     from moceir_edge.recipe.read import read_recipe
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BenchRequest",
+    "Budget",
     "LoadedModel",
+    "NarrowRequest",
     "PipelineRequest",
     "Restored",
     "Task",
@@ -41,6 +45,7 @@ __all__ = [
     "export",
     "inspect",
     "load",
+    "narrow",
     "observe",
     "pipeline",
     "plan_pruning",
@@ -55,7 +60,9 @@ __all__ = [
 
 _HOMES = {
     "BenchRequest": "benchmarking.request",
+    "Budget": "narrowing.budget",
     "LoadedModel": "network.checkpoint",
+    "NarrowRequest": "narrowing.narrow",
     "PipelineRequest": "stages",
     "Restored": "network.network",
     "Task": "terms",
@@ -68,6 +75,7 @@ _HOMES = {
     "export": "standalone",
     "inspect": "inspecting",
     "load": "network.checkpoint",
+    "narrow": "narrowing.narrow",
     "observe": "standalone",
     "pipeline": "stages",
     "plan_pruning": "compress.prune",

@@ -18,8 +18,9 @@ from moceir_edge.compress.costs import guard_cost, refuse_costly, slim_costs
 from moceir_edge.compress.prune import apply_pruning, check_options, plan_pruning
 from moceir_edge.data.dataset import Dataset, require_readable, require_targets
 from moceir_edge.data.samples import read_data
+from moceir_edge.data.sides import require_choosing
 from moceir_edge.data.split import Split, refuse_overlap, split, subset
-from moceir_edge.errors import DataError, RecipeError
+from moceir_edge.errors import RecipeError
 from moceir_edge.exporting import Search, Source, require_target, versions, write_artifact
 from moceir_edge.keeping import Within
 from moceir_edge.network.architecture import size_name
@@ -96,15 +97,6 @@ def read_sides(data: Path, calibration: Path | None, tasks: Sequence[Task]) -> S
     require_targets(sides.judging.of(tasks))
     require_choosing(sides.choosing, tasks)
     return sides
-
-
-def require_choosing(choosing: Dataset, tasks: Sequence[Task]) -> None:
-    """DataError naming the tasks without a choosing picture: two different pictures at least make two sides."""
-    missing = [task for task in tasks if task not in choosing.tasks]
-    if missing:
-        raise DataError(
-            f"no choosing picture is left for {', '.join(missing)}", "give more pictures, or others by --calibration"
-        )
 
 
 def pipeline(

@@ -14,7 +14,7 @@ from moceir_edge.compress.precision import PrecisionPlan
 from moceir_edge.compress.prune import COVERAGE, PruningPlan, apply_pruning, check_options, plan_pruning
 from moceir_edge.data.dataset import require_readable, require_targets
 from moceir_edge.data.samples import read_data
-from moceir_edge.data.sides import read_sides
+from moceir_edge.data.sides import read_sides, require_choosing
 from moceir_edge.errors import DataError, InputError, OutputError
 from moceir_edge.exporting import Search, Source, require_target, versions, write_artifact
 from moceir_edge.network import checkpoint
@@ -35,7 +35,6 @@ from moceir_edge.records import (
 from moceir_edge.routing.routing import Routing, measure_routing
 from moceir_edge.run_folder import MARKS, RunFolder
 from moceir_edge.runner import torch_threads
-from moceir_edge.stages import require_choosing
 from moceir_edge.terms import GateMode, Precision, Progress, Task, silent, tasks_from_names
 
 

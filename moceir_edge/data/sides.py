@@ -8,6 +8,7 @@ from pathlib import Path
 from moceir_edge.data.dataset import Dataset
 from moceir_edge.data.samples import read_data
 from moceir_edge.data.split import Split, refuse_overlap, split
+from moceir_edge.errors import DataError
 from moceir_edge.terms import Task
 
 
@@ -33,3 +34,12 @@ def read_sides(
         )
     refuse_overlap(sides.choosing, sides.judging)
     return sides
+
+
+def require_choosing(choosing: Dataset, tasks: Sequence[Task]) -> None:
+    """DataError naming the tasks without a choosing picture: two different pictures at least make two sides."""
+    missing = [task for task in tasks if task not in choosing.tasks]
+    if missing:
+        raise DataError(
+            f"no choosing picture is left for {', '.join(missing)}", "give more pictures, or others by --calibration"
+        )

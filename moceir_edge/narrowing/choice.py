@@ -24,9 +24,13 @@ Chosen = dict[str, int]
 def choose(items: Items, budget: int) -> Chosen | None:
     """The least sum of errors that the price finds with costs up to the budget; None where nothing fits.
 
+    The first option of every item is the whole one: where all of them fit, nothing is taken away.
+
     At any price, each item by itself takes what is least in error + price * cost (Everett, 1963: Lagrange multipliers);
     what the budget leaves over goes to the improvements that fit, the largest first.
     """
+    if sum(options[0].cost for options in items.values()) <= budget:
+        return dict.fromkeys(items, 0)
     if sum(min(option.cost for option in options) for options in items.values()) > budget:
         return None
     low, high = 0.0, _highest_price(items)

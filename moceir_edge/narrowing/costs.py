@@ -56,17 +56,27 @@ def cost_table(architecture: Architecture, trunk: Kept, parts: Sequence[Part], u
     """Count networks in which every part has its first option, its second, and so on: parts do not meet in a layer."""
     found: dict[str, list[int]] = {part.name: [] for part in parts}
     base = 0
-    for number in range(max(len(part.options) for part in parts)):
-        kept = dict(trunk)
-        for part in parts:
-            kept |= part.options[min(number, len(part.options) - 1)].kept
-        counts = COUNTS[unit](MoceIR(cut_architecture(architecture, kept)))
+    for number in range(most_options(parts)):
+        counts = COUNTS[unit](MoceIR(cut_architecture(architecture, with_options(trunk, parts, number))))
         by_part = {part.name: _inside(part.name, counts) for part in parts}
         base = sum(counts.values()) - sum(by_part.values())
         for part in parts:
             if number < len(part.options):
                 found[part.name].append(by_part[part.name])
     return CostTable(base, {name: tuple(values) for name, values in found.items()})
+
+
+def most_options(parts: Sequence[Part]) -> int:
+    """That a part has."""
+    return max(len(part.options) for part in parts)
+
+
+def with_options(trunk: Kept, parts: Sequence[Part], number: int) -> dict[str, Sequence[int]]:
+    """What stays when every part has its option of this number, or its last one."""
+    kept = dict(trunk)
+    for part in parts:
+        kept |= part.options[min(number, len(part.options) - 1)].kept
+    return kept
 
 
 def _inside(name: str, counts: Mapping[str, int]) -> int:

@@ -13,15 +13,15 @@ from moceir_edge.compress.costs import SIZE
 from moceir_edge.compress.groups import Group
 from moceir_edge.errors import PlanError
 from moceir_edge.narrowing.apply import cut_network
-from moceir_edge.narrowing.costs import CostTable, Unit
+from moceir_edge.narrowing.costs import CostTable, Unit, most_options, with_options
 from moceir_edge.narrowing.cut import cut_architecture
 from moceir_edge.narrowing.measured import Measured
 from moceir_edge.narrowing.plan import NarrowingPlan, Width, least_cost, plan_narrowing
+from moceir_edge.narrowing.timed import LatencySearch, Timed
 from moceir_edge.network.network import MoceIR
 from moceir_edge.processor import cores, processor_name
 from moceir_edge.program.lower import lower
 from moceir_edge.program.passes.fold_norms import fold_norms
-from moceir_edge.records import Record
 from moceir_edge.targets.onnx_costs import SETTLE_S, cut_out, shape_of, signature
 from moceir_edge.targets.onnx_graph import onnx_model
 from moceir_edge.targets.onnx_runtime import session
@@ -37,54 +37,43 @@ CLOSE = 0.03
 """Of the limit: a plan that is this much faster is not made slower."""
 
 
-class Timed(Record):
-    """A plan that was timed beside the whole network: width of its trunk, and milliseconds predicted and measured."""
-
-    trunk: int
-    predicted_ms: float
-    latency_ms: float
-
-
-class LatencySearch(Record):
-    """A limit, the time of the whole network, and all plans that were timed; what says on what."""
-
-    limit_ms: float
-    whole_ms: float
-    what: str
-    timed: tuple[Timed, ...]
-
-
 def time_tables(measured: Measured, *, progress: Progress = silent) -> dict[int, Width]:
     """As `Measured.tables`, in microseconds for a picture of `SIZE` in float32, with a thread for each core.
 
-    Parts of equal operations and shapes are timed once. What belongs to no part is what the whole takes beyond them.
+    The options of a part are timed side by side, round by round; parts of equal operations and shapes once. What
+    belongs to no part is what the whole takes beyond them.
     """
-    times: dict[str, int] = {}
-    keys: dict[int, dict[str, list[str]]] = {}
-    architecture = measured.network.architecture
-    for width, trunk in progress(list(measured.trunks.items()), "timing parts"):
-        keys[width] = {part.name: [] for part in measured.parts}
-        for number in range(max(len(part.options) for part in measured.parts)):
-            kept = dict(trunk)
-            for part in measured.parts:
-                kept |= part.options[min(number, len(part.options) - 1)].kept
-            model = _exported(MoceIR(cut_architecture(architecture, kept)).eval())
-            if number == 0:
-                times[f"whole-{width}"] = _microseconds(model)
-            for part in measured.parts:
-                if number < len(part.options):
-                    cut = cut_out(model, part.name)
-                    key = signature(cut, Group(part.name, ()))
-                    keys[width][part.name].append(key)
-                    if key not in times:
-                        times[key] = _microseconds(cut)
-    return {width: _width(measured, width, keys[width], times) for width in measured.trunks}
+    timed: dict[str, tuple[int, ...]] = {}
+    trunks = list(measured.trunks.items())
+    return {width: _width(measured, trunk, timed) for width, trunk in progress(trunks, "timing parts")}
 
 
-def _width(measured: Measured, width: int, keys: Mapping[str, Sequence[str]], times: Mapping[str, int]) -> Width:
-    parts = {name: tuple(times[key] for key in options) for name, options in keys.items()}
-    base = max(0, times[f"whole-{width}"] - sum(costs[0] for costs in parts.values()))
-    return Width(measured.trunks[width], CostTable(base, parts))
+def _width(measured: Measured, trunk: Mapping[str, tuple[int, ...]], timed: dict[str, tuple[int, ...]]) -> Width:
+    """timed: what is known of parts by their signature, and grows."""
+    exported = [_with_options(measured, trunk, number) for number in range(most_options(measured.parts))]
+    parts = {}
+    for part in measured.parts:
+        cuts = [cut_out(model, part.name) for model, _ in zip(exported, part.options, strict=False)]
+        key = signature(cuts[0], Group(part.name, ()))
+        if key not in timed:
+            timed[key] = _microseconds(cuts)
+        parts[part.name] = timed[key]
+    (whole,) = _microseconds(exported[:1])
+    return Width(trunk, CostTable(max(0, whole - sum(costs[0] for costs in parts.values())), parts))
+
+
+def _with_options(measured: Measured, trunk: Mapping[str, tuple[int, ...]], number: int) -> onnx.ModelProto:
+    kept = with_options(trunk, measured.parts, number)
+    return _exported(MoceIR(cut_architecture(measured.network.architecture, kept)).eval())
+
+
+def _microseconds(models: Sequence[onnx.ModelProto]) -> tuple[int, ...]:
+    """Of the first one, the median; of the others, the median of the rounds' ratios to it times that."""
+    calls = {number: _call(model) for number, model in enumerate(models)}
+    found = interleaved_ms(calls, rounds=ROUNDS, settle_s=SETTLE_S)
+    first = median(found[0])
+    ratios = (median(a / b for a, b in zip(found[number], found[0], strict=True)) for number in calls)
+    return tuple(round(1000 * first * ratio) for ratio in ratios)
 
 
 def plans_within(
@@ -161,11 +150,6 @@ class _Beside:
 def _exported(network: MoceIR) -> onnx.ModelProto:
     model = onnx_model(fold_norms(lower(network)), size=SIZE)
     return onnx.shape_inference.infer_shapes(model, data_prop=True)
-
-
-def _microseconds(model: onnx.ModelProto) -> int:
-    found = interleaved_ms({"part": _call(model)}, rounds=ROUNDS, settle_s=SETTLE_S)
-    return round(1000 * median(found["part"]))
 
 
 def _call(model: onnx.ModelProto) -> Callable[[], object]:

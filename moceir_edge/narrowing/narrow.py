@@ -6,21 +6,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from moceir_edge import processor
 from moceir_edge.data.dataset import require_readable, require_targets
-from moceir_edge.data.sides import read_sides
+from moceir_edge.data.sides import read_sides, require_choosing
 from moceir_edge.data.split import Split
 from moceir_edge.errors import DataError, InputError, OutputError
-from moceir_edge.exporting import versions
+from moceir_edge.exporting import require_target, versions
 from moceir_edge.narrowing.budget import Budget
 from moceir_edge.narrowing.costs import COUNTS, Unit
 from moceir_edge.narrowing.distillation import Distillation
 from moceir_edge.narrowing.judge import Judgement, judge
-from moceir_edge.narrowing.latency import LatencySearch, plans_within, time_tables
 from moceir_edge.narrowing.measured import Candidate, Measured, measure
 from moceir_edge.narrowing.plan import NarrowingPlan
+from moceir_edge.narrowing.timed import LatencySearch
 from moceir_edge.network.checkpoint import LoadedModel, load, save
 from moceir_edge.network.network import MoceIR
+from moceir_edge.recipe.read import read_recipe
 from moceir_edge.records import Record, refuse_existing
+from moceir_edge.resources import bundled
 from moceir_edge.run_folder import RunFolder
 from moceir_edge.terms import Progress, Task, silent, tasks_from_names
 
@@ -84,27 +87,40 @@ def narrow(
     Errors: PlanError for a budget that cannot be reached, DataError, InputError, OutputError.
     """
     out = request.out
+    refuse_existing(out, force=force)
     if out.suffix != ".safetensors":
         raise OutputError(f"{out}: a narrow model is a .safetensors", "end the name in .safetensors")
     if request.multiple < 2 or request.multiple % 2:
         raise InputError(f"widths in multiples of {request.multiple} are none", "give an even number, such as 8 or 16")
-    refuse_existing(out, force=force)
+    if request.budget.latency_ms is not None:
+        require_target(read_recipe(bundled("export", "desktop")))
     model = load(request.model)
-    tasks = request.tasks or tasks_from_names(model.provenance.get("tasks", ()))
-    if not tasks:
-        raise InputError("no task to narrow for", "name one or more with --task")
+    tasks = _tasks(request, model)
     sides = _sides(request, tasks, progress)
     run = RunFolder(out.with_name(f"{out.name}.run"), say=say)
     with run.open(force=False):
         return _Narrowing(request, model, tasks, sides, run, progress, say).narrowed()
 
 
+def _tasks(request: NarrowRequest, model: LoadedModel) -> tuple[Task, ...]:
+    made_for = tasks_from_names(model.provenance.get("tasks", ()))
+    tasks = request.tasks or made_for
+    if not tasks:
+        raise InputError("no task to narrow for", "name one or more with --task")
+    foreign = [task for task in tasks if made_for and task not in made_for]
+    if foreign:
+        was = f"{request.model} was made for {', '.join(made_for)}, not {', '.join(foreign)}"
+        raise InputError(was, "give a model for that task")
+    return tasks
+
+
 def _sides(request: NarrowRequest, tasks: Sequence[Task], progress: Progress) -> Split:
     sides = read_sides(request.data, request.calibration, tasks)
-    for what, side in (("choosing", sides.choosing), ("judging", sides.judging)):
-        missing = [task for task in tasks if task not in side.tasks]
-        if missing:
-            raise DataError(f"{request.data}: no {what} picture of {', '.join(missing)}", "give more pictures")
+    require_choosing(sides.choosing, tasks)
+    missing = [task for task in tasks if task not in sides.judging.tasks]
+    if missing:
+        raise DataError(f"{request.data}: no judging picture is left for {', '.join(missing)}", "give more pictures")
+    for side in (sides.choosing, sides.judging):
         require_targets(side)
         require_readable(side, progress=progress)
     if request.distil is not None:
@@ -163,6 +179,7 @@ class _Narrowing:
             "tasks": self.tasks,
             "budget": budget.model_dump(mode="json"),
             "multiple": self.request.multiple,
+            "machine": None if budget.latency_ms is None else processor.identity(),
             "versions": versions(),
         }
         return self.run.stage("cut", key, Cutting, action, outputs=lambda _: [MODEL])
@@ -178,6 +195,8 @@ class _Narrowing:
     def plans(self, found: Measured) -> tuple[tuple[NarrowingPlan, ...], LatencySearch | None]:
         budget, progress = self.request.budget, self.progress
         if budget.latency_ms is not None:
+            from moceir_edge.narrowing.latency import plans_within, time_tables
+
             tables = time_tables(found, progress=progress)
             return plans_within(found, tables, limit_ms=budget.latency_ms, progress=progress)
         tables = found.tables(budget.unit, progress=progress)

@@ -12,7 +12,7 @@ import numpy as np
 
 from moceir_edge.narrowing.statistics import LayerStatistics
 
-DAMPING = 1e-3
+DAMPING = 1e-5
 """Beside the mean power of what a layer reads."""
 
 

@@ -46,6 +46,24 @@ def test_train(world: Path, capfd: Captured) -> None:
     assert result_of(["inspect", trained["model"]], capfd)["sha256"] == trained["sha256"]
 
 
+def test_narrow(out: Path, capfd: Captured) -> None:
+    """Fewer MACs and parameters, for the same task; the same command goes on from what lies there."""
+    words = ["narrow", "slim.safetensors", "--data", "data", "--keep-macs", "0.8", "--multiple", "8"]
+    words += ["--out", "out/narrow.safetensors"]
+    narrow = result_of(words, capfd)
+    assert (out / "narrow.safetensors.run" / "judgement.json").is_file()
+    assert narrow["macs"][0] <= 0.8 * narrow["macs"][1]
+    assert narrow["cutting"]["plan"]["cost"] == narrow["macs"][0]
+    assert [row["task"] for row in narrow["judgement"]["tasks"]] == narrow["tasks"] == ["derain"]
+    inspected = result_of(["inspect", "out/narrow.safetensors"], capfd)
+    assert (inspected["sha256"], inspected["parameters"]) == (narrow["sha256"], narrow["parameters"][0])
+    run([*words, "--force"])
+    said = capfd.readouterr().err
+    assert "cut: reused" in said
+    assert "judgement: reused" in said
+    assert load(out / "narrow.safetensors").sha256 == narrow["sha256"]
+
+
 def test_inspect(world: Path, capfd: Captured) -> None:
     """A model by its parameters and hash; an artifact by its files and what it was made from."""
     model = result_of(["inspect", "slim.safetensors"], capfd)

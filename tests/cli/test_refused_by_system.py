@@ -27,6 +27,10 @@ WRITERS: dict[str, tuple[str, tuple[str, ...]]] = {
         "slim model.safetensors --routing routing.json --task derain --max-experts 1 --out disk/new.safetensors",
         (),
     ),
+    "narrow": (
+        "narrow slim.safetensors --data data --keep-macs 0.8 --multiple 8 --out disk/new.safetensors",
+        ("disk/new.safetensors.run", "disk/new.safetensors.run/stages"),
+    ),
     "export": ("export slim.safetensors --recipe recipe.yaml --data data --out disk/new", ()),
     "restore": ("restore model.safetensors photos --out disk/new", ("disk/new",)),
     "pipeline": (
@@ -143,6 +147,16 @@ MISSING: dict[str, tuple[str, tuple[str, ...], str]] = {
         "export slim.safetensors --recipe ios --data data --out new",
         ("coremltools",),
         "target coreml: coremltools is not installed",
+    ),
+    "narrow to a latency": (
+        "narrow slim.safetensors --data data --max-latency-ms 5 --out new.safetensors",
+        ("onnxruntime",),
+        "target onnx: onnxruntime not installed",
+    ),
+    "narrow with training": (
+        "narrow slim.safetensors --data data --keep-macs 0.8 --distil distil --out new.safetensors",
+        ("lightning",),
+        "lightning not installed",
     ),
     "pipeline": (
         "pipeline --checkpoint model.safetensors --task derain --recipe desktop --data data --out new",

@@ -53,6 +53,7 @@ def make_world(folder: Path) -> None:
     (folder / "wrong" / "run" / "model.json").write_text('{"origin": "model')
     (folder / "recipe.yaml").write_text(f"{RECIPE}size: [{FIXED[0]}, {FIXED[1]}]\n")
     (folder / "train.yaml").write_text(TRAINING)
+    (folder / "distil.yaml").write_text(TRAINING.removeprefix("size: tiny\n"))
     (folder / "text.txt").write_text("nothing of ours\n")
     (folder / "empty").mkdir()
     (folder / "benched").mkdir()
