@@ -14,7 +14,7 @@ from moceir_edge.compress.precision import PrecisionPlan
 from moceir_edge.compress.prune import COVERAGE, PruningPlan, apply_pruning, check_options, plan_pruning
 from moceir_edge.data.dataset import require_readable, require_targets
 from moceir_edge.data.samples import read_data
-from moceir_edge.data.sides import read_sides, require_choosing
+from moceir_edge.data.sides import require_choosing, sides_from_data
 from moceir_edge.errors import DataError, InputError, OutputError
 from moceir_edge.exporting import Search, Source, require_target, versions, write_artifact
 from moceir_edge.network import checkpoint
@@ -66,7 +66,7 @@ def observe(
 ) -> Routing:
     """Write the routing of a model on a data set; without `relevance` it costs one forward for each picture."""
     refuse_existing(out, force=force)
-    sides = read_sides(data, calibration, tasks)
+    sides = sides_from_data(data, calibration, tasks)
     require_choosing(sides.choosing, tasks or sides.judging.tasks)
     for side in (sides.choosing, sides.judging):
         require_readable(side, progress=progress)
@@ -149,7 +149,7 @@ def export(
     _require_search(_search_folder(out))
     model = load(path)
     made_for = tuple(tasks) or tasks_from_names(model.provenance.get("tasks", ()))
-    sides = read_sides(data, calibration, made_for, say=say)
+    sides = sides_from_data(data, calibration, made_for, say=say)
     require_targets(sides.judging)
     if not sides.judging.samples:
         raise DataError(f"{data}: no judging pictures", "give more pictures")

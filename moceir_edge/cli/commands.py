@@ -182,7 +182,7 @@ def narrow(
     train_data: Annotated[
         Path | None, typer.Option(help="What the folders in the training file are relative to.")
     ] = None,
-    multiple: Annotated[int, typer.Option(help="Widths stay multiples of this.")] = 16,
+    multiple: Annotated[int, typer.Option(help="Widths stay multiples of this, of the trunk of half of it.")] = 16,
     force: Force = False,
 ) -> None:
     """Fewer channels, heads, ranks and blocks for the model's tasks, within a budget; killed, it goes on."""
@@ -194,6 +194,8 @@ def narrow(
         from moceir_edge.narrowing.narrow import NarrowRequest
         from moceir_edge.narrowing.narrow import narrow as run_narrow
 
+        if train_data is not None and distil is None:
+            raise InputError("--train-data is for training, and none is asked for", "add --distil FILE")
         budget = Budget.of(macs=keep_macs, parameters=max_parameters, latency_ms=max_latency_ms)
         request = NarrowRequest(
             path,

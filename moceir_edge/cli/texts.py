@@ -156,17 +156,25 @@ def health_text(health: Health) -> str:
 def narrow_text(found: Narrowed) -> str:
     """What was cut, and what it cost."""
     (parameters, parameters_before), (macs, macs_before) = found.parameters, found.macs
-    trained = f"after {found.distilled} steps of distillation" if found.distilled else "without training"
     lines = [
         f"wrote {found.path} (model sha256 {found.sha256[:12]})",
         f"parameters {parameters:,} of {parameters_before:,} ({parameters / parameters_before:.3f})",
         f"MACs {macs / 1e9:.3f} G of {macs_before / 1e9:.3f} G at 256x256 ({macs / macs_before:.3f})",
+    ]
+    search = found.cutting.latency
+    if search is not None:
+        taken = [one.latency_ms for one in search.timed if one.trunk == found.cutting.plan.trunk]
+        fitting = max(latency for latency in taken if latency <= search.limit_ms)
+        lines.append(f"{fitting:.1f} ms of {search.whole_ms:.1f}, {search.limit_ms:g} were asked for; {search.what}")
+    trained = f"after {found.distilled} steps of distillation" if found.distilled else "without training"
+    lines += [
         f"predicted loss before any training: {found.cutting.predicted_db:.2f} dB; measured {trained}:",
         f"{'task':<12} {'n':>3} {'input dB':>9} {'whole dB':>9} {'narrow dB':>9} {'loss dB':>8} {'worst':>7}",
     ]
-    lines += [
-        f"{row.task:<12} {row.n:>3} {row.input_db:>9.2f} {row.whole_db:>9.2f} {row.narrow_db:>9.2f} "
-        f"{row.loss_db:>8.3f} {row.worst_db:>7.3f}"
-        for row in found.judgement.tasks
-    ]
+    for row in found.judgement.summaries:
+        loss = None if row.loss_db is None else row.loss_db.mean
+        numbers = [(row.input_db, 9, 2), (row.reference_db, 9, 2), (row.quality_db, 9, 2), (loss, 8, 3)]
+        numbers.append((row.worst_loss_db, 7, 3))
+        name = row.task if row.set_name is None else f"  {row.set_name}"
+        lines.append(f"{name:<12} {row.n:>3} " + " ".join(_number(*number) for number in numbers))
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from moceir_edge.errors import DataError
 from moceir_edge.terms import Task
 
 
-def read_sides(
+def sides_from_data(
     data: Path, calibration: Path | None, tasks: Sequence[Task], *, say: Callable[[str], None] = lambda _: None
 ) -> Split:
     """Choosing and judging pictures, of some tasks or all; calibration pictures of others are named to `say`.

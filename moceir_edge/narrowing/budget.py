@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Annotated, Self
 
 from pydantic import Field
@@ -25,8 +26,8 @@ class Budget(Record):
             raise InputError("a budget is one number", "give one of --keep-macs, --max-parameters, --max-latency-ms")
         if macs is not None and not 0 < macs <= 1:
             raise InputError(f"{macs:g} is no share of the MACs", "give a number above 0 and at most 1")
-        if (parameters is not None and parameters < 1) or (latency_ms is not None and not latency_ms > 0):
-            raise InputError("nothing is that small", "give a number above 0")
+        if (parameters is not None and parameters < 1) or (latency_ms is not None and not 0 < latency_ms < inf):
+            raise InputError("no model is of that size", "give a number above 0")
         return cls(macs=macs, parameters=parameters, latency_ms=latency_ms)
 
     @property

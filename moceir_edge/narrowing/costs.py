@@ -80,4 +80,7 @@ def with_options(trunk: Kept, parts: Sequence[Part], number: int) -> dict[str, S
 
 
 def _inside(name: str, counts: Mapping[str, int]) -> int:
-    return sum(count for key, count in counts.items() if key.startswith(f"{name}."))
+    """A feed-forward with the norms of its block, which go with it."""
+    block, _, last = name.rpartition(".")
+    inside = (f"{name}.", f"{block}.norms.") if last == "ffn" else (f"{name}.",)
+    return sum(count for key, count in counts.items() if key.startswith(inside))

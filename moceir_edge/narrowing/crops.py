@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -30,13 +32,19 @@ HIGHEST_DB = 100.0
 class Crops:
     """fit: (N, 3, side, side) in [0, 1]; check, targets: the same, of other pictures wherever a task has two.
 
-    tasks: of each of the crops that check.
+    tasks: of each crop, of those that fit and of those that check; all of a task are together.
     """
 
     fit: Tensor
     check: Tensor
     targets: Tensor
     tasks: tuple[str, ...]
+
+    def few(self, count: int) -> list[Tensor]:
+        """So many of those that fit, each (1, 3, side, side): equally many of every task, and one at least."""
+        tasks = list(dict.fromkeys(self.tasks))
+        each = max(1, count // len(tasks))
+        return [self.fit[self.tasks.index(task) + number][None] for task in tasks for number in range(each)]
 
     def quality_db(self, network: MoceIR) -> float:
         """PSNR of the crops that check: mean of the tasks' means."""
@@ -55,8 +63,7 @@ def take_crops(dataset: Dataset, *, progress: Progress = silent) -> Crops:
     by_name = {sample.name: sample for sample in dataset.samples}
     count = -(-PER_SIDE // len(dataset.tasks))
     for task in progress(dataset.tasks, "reading crops"):
-        samples = [by_name[name] for name in names_in_turn(dataset, task)]
-        fitting, checking = (samples[::2], samples[1::2]) if len(samples) > 1 else (samples, samples)
+        fitting, checking = _parted([by_name[name] for name in names_in_turn(dataset, task)])
         fit += [_crop(fitting[i % len(fitting)], i)[0] for i in range(count)]
         # Numbered on, so that a picture that must do both gives other places.
         check += [(*_crop(checking[i % len(checking)], count + i), task) for i in range(count)]
@@ -66,6 +73,18 @@ def take_crops(dataset: Dataset, *, progress: Progress = silent) -> Crops:
         targets=torch.from_numpy(np.stack([target for _, target, _ in check])),
         tasks=tuple(task for _, _, task in check),
     )
+
+
+def _parted(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
+    """Every other picture of each set; a single one does both, at other places."""
+    ranks: Counter[str] = Counter()
+    parts: tuple[list[Sample], list[Sample]] = ([], [])
+    for sample in samples:
+        parts[ranks[sample.set_name] % 2].append(sample)
+        ranks[sample.set_name] += 1
+    if not all(parts):
+        parts = (list(samples[::2]), list(samples[1::2] or samples))
+    return parts
 
 
 def _crop(sample: Sample, number: int) -> tuple[Image, Image]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from moceir_edge.data.dataset import Dataset
 from moceir_edge.errors import DataError, InputError
 from moceir_edge.network.checkpoint import LoadedModel
-from moceir_edge.records import sha256_of_file
+from moceir_edge.records import sha256_of_file, sha256_of_value
 from moceir_edge.resources import find_resource
 from moceir_edge.terms import Progress, Task, silent
 from moceir_edge.training.distil import stages
@@ -29,11 +29,18 @@ class Distillation:
     def refuse_judging(self, judging: Dataset, tasks: Sequence[Task]) -> None:
         """DataError where a picture is trained on and would judge."""
         owners = {digest: sample.name for sample in judging.samples for digest in sample.digests}
+        judges = {path for sample in judging.samples for path in (sample.input_path, sample.target_path) if path}
+        sizes = {path.stat().st_size for path in judges}
         samples = samples_of_all(self.recipe.data, self.root, tasks=tasks)
         for path in sorted({path for sample in samples for path in (sample.input, sample.target)}):
-            name = owners.get(sha256_of_file(path))
+            name = owners.get(sha256_of_file(path)) if path.stat().st_size in sizes else None
             if name is not None:
                 raise DataError(f"{path} is trained on, and {name} judges: they are one file", "take one of them away")
+
+    def key(self, narrow: LoadedModel, teacher: LoadedModel) -> str:
+        """Another run for everything that decides another result."""
+        said = self.recipe.model_dump(mode="json")
+        return sha256_of_value([narrow.sha256, teacher.sha256, said, str(self.root)])
 
     def train(
         self,

@@ -86,6 +86,8 @@ def plans_within(
     """
     architecture = measured.network.architecture
     beside = _Beside(measured.network)
+    if beside.latency_ms(measured.network) <= limit_ms:
+        raise PlanError(f"the model takes {beside.whole_ms:.1f} ms, and {limit_ms:g} are asked for", "ask for fewer")
     timed: list[Timed] = []
     fitting: list[NarrowingPlan] = []
     for width in progress(sorted(tables, reverse=True), "timing plans"):
@@ -97,9 +99,9 @@ def plans_within(
                 break
             latency = beside.latency_ms(cut_network(measured.network, plan)[0])
             timed.append(Timed(trunk=width, predicted_ms=plan.cost / 1000, latency_ms=latency))
-            if latency <= limit_ms:
+            if latency <= limit_ms and (best is None or plan.error < best.error):
                 best = plan
-            if (1 - CLOSE) * limit_ms <= latency <= limit_ms or plan.error == 0:
+            if latency <= limit_ms and (latency >= (1 - CLOSE) * limit_ms or plan.error == 0):
                 break
             allowed *= (1 - CLOSE / 2) * limit_ms / latency
         fitting += [best] if best is not None else []

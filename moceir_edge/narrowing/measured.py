@@ -17,8 +17,8 @@ from moceir_edge.network.network import MoceIR
 from moceir_edge.records import Record
 from moceir_edge.terms import Progress, silent
 
-LOOKED_AT = 4
-"""Crops of which gradients are taken."""
+LOOKED_AT = 8
+"""Crops of which gradients are taken, where there are not more tasks."""
 
 NARROWEST = STEPS // 2
 """Of `STEPS`: the trunk stays at least half as wide."""
@@ -34,7 +34,7 @@ class Candidate(Record):
 
 @dataclass(frozen=True)
 class Measured:
-    """Of one network; `plan` and `best` decide and act on it as often as wanted."""
+    """Of one network; `plans` and `best` decide and act on it as often as wanted."""
 
     network: MoceIR
     crops: Crops
@@ -70,8 +70,7 @@ class Measured:
 def measure(network: MoceIR, choosing: Dataset, *, multiple: int, progress: Progress = silent) -> Measured:
     """Look at a network on choosing pictures with targets; see `options.parts` for `multiple`."""
     crops = take_crops(choosing, progress=progress)
-    looked_at = [crops.fit[number][None] for number in range(0, len(crops.fit), max(1, len(crops.fit) // LOOKED_AT))]
-    statistics = measure_statistics(network, progress(looked_at, "measuring what channels are worth"))
+    statistics = measure_statistics(network, crops.few(LOOKED_AT), progress=progress)
     architecture = network.architecture
     grain = max(4, multiple // 2)
     trunks = {

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from moceir_edge import processor
 from moceir_edge.data.dataset import require_readable, require_targets
-from moceir_edge.data.sides import read_sides, require_choosing
+from moceir_edge.data.sides import require_choosing, sides_from_data
 from moceir_edge.data.split import Split
-from moceir_edge.errors import DataError, InputError, OutputError
+from moceir_edge.errors import DataError, InputError, OutputError, PlanError
 from moceir_edge.exporting import require_target, versions
 from moceir_edge.narrowing.budget import Budget
 from moceir_edge.narrowing.costs import COUNTS, Unit
@@ -34,7 +34,7 @@ MODEL = "narrow.safetensors"
 
 
 class Cutting(Record):
-    """The plan that was taken, all that were tried, and how a latency became MACs, where one was asked for.
+    """The plan that was taken, all that were tried, and what was timed, where a latency was asked for.
 
     predicted_db: what the plan's model loses before any training, on choosing crops that refitted nothing.
     """
@@ -90,13 +90,13 @@ def narrow(
     refuse_existing(out, force=force)
     if out.suffix != ".safetensors":
         raise OutputError(f"{out}: a narrow model is a .safetensors", "end the name in .safetensors")
-    if request.multiple < 2 or request.multiple % 2:
-        raise InputError(f"widths in multiples of {request.multiple} are none", "give an even number, such as 8 or 16")
+    if request.multiple < 4 or request.multiple % 4:
+        raise InputError(f"widths in multiples of {request.multiple} are none", "give a multiple of 4, such as 8 or 16")
     if request.budget.latency_ms is not None:
         require_target(read_recipe(bundled("export", "desktop")))
     model = load(request.model)
     tasks = _tasks(request, model)
-    sides = _sides(request, tasks, progress)
+    sides = _sides(request, tasks, progress, say)
     run = RunFolder(out.with_name(f"{out.name}.run"), say=say)
     with run.open(force=False):
         return _Narrowing(request, model, tasks, sides, run, progress, say).narrowed()
@@ -114,8 +114,8 @@ def _tasks(request: NarrowRequest, model: LoadedModel) -> tuple[Task, ...]:
     return tasks
 
 
-def _sides(request: NarrowRequest, tasks: Sequence[Task], progress: Progress) -> Split:
-    sides = read_sides(request.data, request.calibration, tasks)
+def _sides(request: NarrowRequest, tasks: Sequence[Task], progress: Progress, say: Callable[[str], None]) -> Split:
+    sides = sides_from_data(request.data, request.calibration, tasks, say=say)
     require_choosing(sides.choosing, tasks)
     missing = [task for task in tasks if task not in sides.judging.tasks]
     if missing:
@@ -200,20 +200,22 @@ class _Narrowing:
             tables = time_tables(found, progress=progress)
             return plans_within(found, tables, limit_ms=budget.latency_ms, progress=progress)
         tables = found.tables(budget.unit, progress=progress)
-        limit = budget.limit(tables[self.model.architecture.width].costs.whole)
+        whole = tables[self.model.architecture.width].costs.whole
+        limit = budget.limit(whole)
+        if limit >= whole:
+            raise PlanError(f"the model has {whole:,} {budget.unit}, and {limit:,} are asked for", "ask for fewer")
         return found.plans(tables, unit=budget.unit, budget=limit), None
 
     def distilled(self, narrow: LoadedModel, plan: NarrowingPlan) -> tuple[LoadedModel, int]:
         distil = self.request.distil
         if distil is None:
             return narrow, 0
-        folder = self.run.folder / "distil"
         trained = distil.train(
             narrow,
             teacher=self.model,
             kept=plan.kept,
             tasks=self.tasks,
-            folder=folder,
+            folder=self.run.folder / f"distil-{distil.key(narrow, self.model)[:12]}",
             say=self.say,
             progress=self.progress,
         )

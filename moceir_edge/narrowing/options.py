@@ -30,7 +30,7 @@ class Option(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """A feed-forward, an attention or an expert, with its options from whole to narrowest.
+    """A feed-forward, an attention or an expert, with its options, the whole one first.
 
     error_without: the mean squared error of the picture without all of it.
     """
@@ -42,7 +42,10 @@ class Part:
 
 
 def parts(architecture: Architecture, statistics: Statistics, *, multiple: int) -> tuple[Part, ...]:
-    """Every part that can be narrowed; widths are multiples of `multiple`, or half of it where a part is narrower."""
+    """Every part that can be narrowed; widths are multiples of `multiple`, or of half of it where a part is no wider.
+
+    An expert that no picture was routed to stays whole: nothing is known of it.
+    """
     found = []
     experts: dict[str, list[Space]] = {}
     for space in spaces(architecture):
@@ -54,17 +57,18 @@ def parts(architecture: Architecture, statistics: Statistics, *, multiple: int) 
             options = tuple(choose(space, reader, multiple))
             found.append(Part(space.name, space.kind, options, Elimination(reader).cost(range(space.size))))
     for name, together in experts.items():
-        options = tuple(_expert(together, statistics, multiple))
+        every = tuple(_expert(together, statistics, multiple))
+        options = every if statistics[f"{name}.0.proj.2"].seen else every[:1]
         without = float(space_importance(together[-1], statistics).sum())
         found.append(Part(name, SpaceKind.EXPERT, options, without))
     return tuple(found)
 
 
 def widths(size: int, multiple: int) -> tuple[int, ...]:
-    """From the whole width down, at most `STEPS` of them."""
+    """The whole width, and down from it in multiples, `STEPS` of them or a little more."""
     grain = multiple if size > multiple else max(1, multiple // 2)
     wanted = (size * step / STEPS for step in range(STEPS, 0, -1))
-    return tuple(dict.fromkeys(min(size, max(grain, round(each / grain) * grain)) for each in wanted))
+    return tuple(dict.fromkeys((size, *(min(size, max(grain, round(each / grain) * grain)) for each in wanted))))
 
 
 def _feed_forward(space: Space, reader: LayerStatistics, multiple: int) -> Iterator[Option]:
@@ -128,10 +132,15 @@ def trunk(architecture: Architecture, statistics: Statistics, width: int) -> dic
 
 
 def space_importance(space: Space, statistics: Statistics) -> Array:
-    """(size,): of each channel, summed over the layers that read it."""
-    total = np.zeros(space.size)
+    """(size,): of each channel, summed over the layers that read it.
+
+    Where none of them reaches the picture (the guard of a folded gate), the power of what they read.
+    """
+    total, energies = np.zeros(space.size), np.zeros(space.size)
     for reader in space.readers:
         layer = statistics.get(reader.tensor.removesuffix(".weight"))
         if layer is not None:
-            total += layer.importance[reader.positions(range(space.size))]
-    return total
+            positions = reader.positions(range(space.size))
+            total += layer.importance[positions]
+            energies += np.diagonal(layer.products)[positions]
+    return total if total.any() else energies

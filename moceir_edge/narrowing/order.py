@@ -51,4 +51,5 @@ class Elimination:
         self.weight = self.weight - self.weight[:, group] @ factor
         self.inverse = self.inverse - self.inverse[:, group] @ factor
         self.weight[:, group] = 0.0
-        self.left = [channel for channel in self.left if channel not in set(group)]
+        gone = set(group)
+        self.left = [channel for channel in self.left if channel not in gone]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -98,8 +99,10 @@ def plan_narrowing(
             whole = widths[architecture.width].costs.whole
             plans.append(planner.plan(chosen, width, widths[width].trunk, unit=unit, budget=budget, whole=whole))
     if not plans:
-        reachable = least_cost(architecture, parts, widths)
-        raise PlanError(f"{budget:,} {unit} cannot be reached: the smallest is {reachable:,}", "ask for that, or more")
+        smallest, whole = least_cost(architecture, parts, widths), widths[architecture.width].costs.whole
+        share = math.ceil(1000 * smallest / whole) / 1000
+        reachable = f"the smallest is {smallest:,}, {share:.3f} of what it has"
+        raise PlanError(f"{budget:,} {unit} cannot be reached: {reachable}", "ask for that, or more")
     return tuple(plans)
 
 
@@ -140,17 +143,23 @@ class _Planner:
 
     def choose(self, budget: int) -> dict[str, _Choice] | None:
         """Of every item, so that each stack keeps a block; None where nothing fits."""
-        items = dict(self.items)
-        while True:
-            chosen = choose({name: [c.priced for c in items[name]] for name in items}, budget - self.costs.base)
-            if chosen is None:
-                return None
-            found = {name: items[name][index] for name, index in chosen.items()}
-            empty = next((stack for stack in self.stacks if not any(found[block].picked for block in stack)), None)
-            if empty is None:
-                return found
-            needed = max(empty, key=lambda block: found[block].priced.error)
-            items[needed] = [choice for choice in items[needed] if choice.picked]
+        return self._choose(self.items, budget - self.costs.base)
+
+    def _choose(self, items: Mapping[str, list[_Choice]], budget: int) -> dict[str, _Choice] | None:
+        chosen = choose({name: [choice.priced for choice in choices] for name, choices in items.items()}, budget)
+        if chosen is None:
+            return None
+        found = {name: items[name][index] for name, index in chosen.items()}
+        empty = next((stack for stack in self.stacks if not any(found[block].picked for block in stack)), ())
+        if not empty:
+            return found
+        # One of them must stay: the one whose loss is largest, or one that still fits.
+        for block in sorted(empty, key=lambda block: -found[block].priced.error):
+            staying = {**items, block: [choice for choice in items[block] if choice.picked]}
+            again = self._choose(staying, budget)
+            if again is not None:
+                return again
+        return None
 
     def plan(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from moceir_edge.narrowing.repair import hooks
 from moceir_edge.narrowing.sampling import dense_layers, sampled
 from moceir_edge.network.network import MoceIR
+from moceir_edge.terms import Progress, silent
 
 Array = NDArray[np.float64]
 
@@ -23,7 +24,8 @@ Array = NDArray[np.float64]
 class LayerStatistics:
     """Of a dense layer, means over pictures.
 
-    products: (I, I), mean over pixels of x x^T of what it reads, centre tap alone.
+    products: (I, I), mean over pixels of x x^T of what it reads, centre tap alone; 0 where no picture came by, at an
+    expert that none was routed to.
     gains: (O,), mean squared error of the picture for each unit of mean squared error of an output channel.
     weight: (O, I, k k), its weights.
     """
@@ -33,12 +35,19 @@ class LayerStatistics:
     weight: Array
 
     @property
+    def seen(self) -> bool:
+        """Whether a picture came by."""
+        return bool(self.products.any())
+
+    @property
     def importance(self) -> Array:
         """(I,): mean squared error of the picture without the channel, nothing else changed, whatever its taps."""
         return np.diagonal(self.products) * np.einsum("o,oik->i", self.gains, np.square(self.weight))
 
 
-def measure_statistics(network: MoceIR, pictures: Iterable[Tensor]) -> dict[str, LayerStatistics]:
+def measure_statistics(
+    network: MoceIR, pictures: Sequence[Tensor], *, progress: Progress = silent
+) -> dict[str, LayerStatistics]:
     """One forward and one backward pass for each picture (1, 3, H, W).
 
     An error e of a layer changes the picture by J e, to first order. The gradient of r . picture, with r of random
@@ -46,7 +55,7 @@ def measure_statistics(network: MoceIR, pictures: Iterable[Tensor]) -> dict[str,
     """
     layers = dense_layers(network)
     products: dict[str, Any] = dict.fromkeys(layers, 0.0)
-    gains: dict[str, Any] = dict.fromkeys(layers, 0.0)
+    gains = {name: np.zeros(len(layer.weight)) for name, layer in layers.items()}
     counts = dict.fromkeys(layers, 0)
     generator = torch.Generator().manual_seed(0)
 
@@ -62,20 +71,23 @@ def measure_statistics(network: MoceIR, pictures: Iterable[Tensor]) -> dict[str,
 
     with hooks() as handles:
         handles += [layer.register_forward_hook(partial(look, name)) for name, layer in layers.items()]
-        for picture in pictures:
+        for picture in progress(pictures, "measuring what channels are worth"):
             restored = network(picture.requires_grad_()).image
             signs = torch.randint(0, 2, restored.shape, generator=generator) * 2.0 - 1
             (restored * signs).sum().div(restored.numel() ** 0.5).backward()
             network.zero_grad()
-    return {name: _statistics(layer, products[name], gains[name], counts[name]) for name, layer in layers.items()}
+    return {
+        name: _statistics(layer, products[name], gains[name] / len(pictures), counts[name])
+        for name, layer in layers.items()
+    }
 
 
-def _statistics(layer: nn.Conv2d | nn.Linear, products: Any, gains: Any, count: int) -> LayerStatistics:
-    """Means of sums over pictures; zeros where no picture came by, at an expert that none was routed to."""
+def _statistics(layer: nn.Conv2d | nn.Linear, products: Any, gains: Array, count: int) -> LayerStatistics:
+    """Products are means over the pictures that came by, gains over all: an expert counts as often as it is used."""
     weight = layer.weight.detach().double().numpy()
     outputs, inputs = weight.shape[:2]
     return LayerStatistics(
         products=np.zeros((inputs, inputs)) if count == 0 else products / count,
-        gains=np.zeros(outputs) if count == 0 else gains / count,
+        gains=gains,
         weight=weight.reshape(outputs, inputs, -1),
     )

@@ -55,12 +55,27 @@ class Teacher:
 
 def require_comparable(student: Architecture, teacher: Architecture, channels: Channels | None = None) -> None:
     """InputError where stages of the two give features of different shapes."""
-    width = teacher.width if channels is None else len(channels.get("enc.0", range(teacher.width)))
-    mine, other = (student.width, student.levels), (width, teacher.levels)
-    if mine != other:
-        words = "has width {} and {} levels".format
-        what = f"the teacher {words(*other)}, the student {words(*mine)}"
-        raise InputError(what, "give a teacher of the student's width and levels")
+    if student.levels != teacher.levels:
+        what = f"the teacher has {teacher.levels} levels, the student {student.levels}"
+        raise InputError(what, "give a teacher of the student's levels")
+    for stage in stages(teacher):
+        mine, other = _width(student, stage), _width(teacher, stage)
+        given = len(channels[stage]) if channels is not None and stage in channels else other
+        if mine != given:
+            what = f"the teacher gives {given} channels in {stage}, the student {mine}"
+            raise InputError(what, "give a teacher of the student's width and levels")
+
+
+def _width(architecture: Architecture, stage: str) -> int:
+    """Channels of a stage."""
+    kind, _, level = stage.partition(".")
+    if kind == "latent":
+        return architecture.frequency_width
+    return (
+        architecture.width << int(level)
+        if kind == "enc"
+        else architecture.level_width(int(level or architecture.levels - 1))
+    )
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def test_narrow(out: Path, capfd: Captured) -> None:
     assert (out / "narrow.safetensors.run" / "judgement.json").is_file()
     assert narrow["macs"][0] <= 0.8 * narrow["macs"][1]
     assert narrow["cutting"]["plan"]["cost"] == narrow["macs"][0]
-    assert [row["task"] for row in narrow["judgement"]["tasks"]] == narrow["tasks"] == ["derain"]
+    assert [row["task"] for row in narrow["judgement"]["summaries"]] == narrow["tasks"] == ["derain"]
     inspected = result_of(["inspect", "out/narrow.safetensors"], capfd)
     assert (inspected["sha256"], inspected["parameters"]) == (narrow["sha256"], narrow["parameters"][0])
     run([*words, "--force"])

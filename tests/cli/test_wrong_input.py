@@ -282,11 +282,17 @@ COMMANDS = {
             "budget": {
                 **{value: (f"--keep-macs={value}", "is no share of the MACs") for value in ("0", "1.5", "-1", "nan")},
                 "no number": ("--keep-macs=half", "--keep-macs"),
-                "no parameters": ("--max-parameters=0", "nothing is that small"),
-                "no time": ("--max-latency-ms=0", "nothing is that small"),
+                "too small": ("--keep-macs=0.01", r"cannot be reached: the smallest is [\d,]+, 0\.\d+ of what it has"),
+                "nothing to do": ("--keep-macs=1", r"the model has [\d,]+ macs, and [\d,]+ are asked for"),
+                "no end": ("--max-latency-ms=inf", "no model is of that size"),
+                "no parameters": ("--max-parameters=0", "no model is of that size"),
+                "no time": ("--max-latency-ms=0", "no model is of that size"),
             },
             "second": {"another": ("--max-parameters=5", "a budget is one number")},
-            "multiple": {value: (value, f"widths in multiples of {value} are none") for value in ("0", "3", "-8")},
+            "multiple": {
+                value: (value, f"widths in multiples of {value} are none") for value in ("0", "3", "10", "-8")
+            },
+            "training": {"without a file": ("data", "--train-data is for training, and none is asked for")},
             "calibration": CALIBRATION,
             "distil": {
                 "missing": ("nowhere", "nowhere: no such file, and none of that name in training"),
@@ -297,6 +303,7 @@ COMMANDS = {
         {
             "calibration": "--calibration <calibration>",
             "second": "<second>",
+            "training": "--train-data <training>",
             "multiple": "--multiple <multiple>",
             "distil": "--train-data data --distil <distil>",
         },
