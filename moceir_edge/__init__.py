@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from moceir_edge.compress.prune import apply_pruning, plan_pruning
     from moceir_edge.demonstration import demo
     from moceir_edge.evaluating import evaluate
+    from moceir_edge.frontiers.choosing import Ceiling
+    from moceir_edge.frontiers.request import FrontierRequest
+    from moceir_edge.frontiers.search import frontier
     from moceir_edge.health import doctor
     from moceir_edge.inspecting import inspect
     from moceir_edge.narrowing.budget import Budget
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BenchRequest",
     "Budget",
+    "Ceiling",
+    "FrontierRequest",
     "LoadedModel",
     "NarrowRequest",
     "PipelineRequest",
@@ -43,6 +48,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "export",
+    "frontier",
     "inspect",
     "load",
     "narrow",
@@ -61,6 +67,8 @@ __all__ = [
 _HOMES = {
     "BenchRequest": "benchmarking.request",
     "Budget": "narrowing.budget",
+    "Ceiling": "frontiers.choosing",
+    "FrontierRequest": "frontiers.request",
     "LoadedModel": "network.checkpoint",
     "NarrowRequest": "narrowing.narrow",
     "PipelineRequest": "stages",
@@ -73,6 +81,7 @@ _HOMES = {
     "doctor": "health",
     "evaluate": "evaluating",
     "export": "standalone",
+    "frontier": "frontiers.search",
     "inspect": "inspecting",
     "load": "network.checkpoint",
     "narrow": "narrowing.narrow",

@@ -46,10 +46,13 @@ class StageMark(Record):
 
 
 class RunFolder:
-    """A folder of stages; `reused` and `ran` say what happened in this process."""
+    """A folder of stages; `reused` and `ran` say what happened in this process.
 
-    def __init__(self, folder: Path, *, say: Callable[[str], None]) -> None:
-        self.folder, self.say = folder, say
+    kind: what people call it; a folder of one kind is not taken for another.
+    """
+
+    def __init__(self, folder: Path, *, say: Callable[[str], None], kind: str = "run") -> None:
+        self.folder, self.say, self.kind = folder, say, kind
         self.reused: list[str] = []
         self.ran: list[str] = []
 
@@ -58,13 +61,18 @@ class RunFolder:
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputError(f"{self.folder} is a file", "give a folder for the run")
         if self.foreign():
-            raise OutputError(f"{self.folder} exists already and is no run", "give another folder")
+            raise OutputError(f"{self.folder} exists already and is no {self.kind}", "give another folder")
         require_writable(self.folder / MARKS)
 
     def foreign(self) -> bool:
-        """Whether the folder holds files and is no run; a start that was killed leaves empty folders at most."""
+        """Whether the folder holds files and is none of ours; a start that was killed leaves empty folders at most."""
         files = (path for path in self.folder.rglob("*") if path.is_file() and not path.name.startswith(TEMPORARY))
-        return not (self.folder / OURS).is_file() and any(files)
+        mark = self.folder / OURS
+        return any(files) and not (mark.is_file() and mark.read_text(encoding="utf-8").startswith(self._words))
+
+    @property
+    def _words(self) -> str:
+        return f"A {self.kind} of moceir-edge"
 
     @contextmanager
     def open(self, *, force: bool) -> Iterator[None]:
@@ -79,7 +87,7 @@ class RunFolder:
             with writing(self.folder):
                 self._clear(lambda path: force or path.name.startswith(TEMPORARY))
                 with replacing_file(self.folder / OURS) as temporary:
-                    temporary.write_text("A run of moceir-edge; stages are reused by the hashes beside this file.\n")
+                    temporary.write_text(f"{self._words}; stages are reused by the hashes beside this file.\n")
             yield
 
     @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from moceir_edge.benchmarking.variants import Variant
 from moceir_edge.data.dataset import Dataset
@@ -11,6 +12,8 @@ from moceir_edge.parity.fit import fit
 from moceir_edge.records import Record
 from moceir_edge.runner import Image, NetworkRunner, Runner
 from moceir_edge.terms import Progress, Task, silent
+
+Name = TypeVar("Name", bound=str)
 
 
 class Parity(Record):
@@ -53,19 +56,24 @@ def measure_parity(
 
 
 def measure_quality(
-    runners: Mapping[Variant, Runner], pictures: Dataset, size: tuple[int, int], *, progress: Progress = silent
-) -> dict[Variant, Quality]:
-    """PSNR of every variant on the centre of each picture."""
-    rows: dict[Variant, list[JudgedPicture]] = {variant: [] for variant in runners}
-    for sample in progress(pictures.samples, "judging"):
+    runners: Mapping[Name, Runner],
+    pictures: Dataset,
+    size: tuple[int, int],
+    *,
+    label: str = "judging",
+    progress: Progress = silent,
+) -> dict[Name, Quality]:
+    """PSNR of everything that runs, on the centre of each picture."""
+    rows: dict[Name, list[JudgedPicture]] = {name: [] for name in runners}
+    for sample in progress(pictures.samples, label):
         fitted = fit(sample, size)
         target = fitted.target
         assert target is not None
         before = finite(quality_db(target, fitted.source))
-        for variant, runner in runners.items():
+        for name, runner in runners.items():
             after = finite(quality_db(target, fitted.inside(runner.run(fitted.image).restored)))
-            rows[variant].append(JudgedPicture(name=sample.name, task=sample.task, input_db=before, quality_db=after))
+            rows[name].append(JudgedPicture(name=sample.name, task=sample.task, input_db=before, quality_db=after))
     return {
-        variant: Quality(mean_db=mean_of_known(picture.quality_db for picture in found), pictures=tuple(found))
-        for variant, found in rows.items()
+        name: Quality(mean_db=mean_of_known(picture.quality_db for picture in found), pictures=tuple(found))
+        for name, found in rows.items()
     }

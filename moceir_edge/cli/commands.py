@@ -211,6 +211,59 @@ def narrow(
     console.result(result.model_dump(mode="json", exclude={"cutting": {"plan": {"kept"}}}), narrow_text(result))
 
 
+@app.command(**_example("frontier last.ckpt --task derain --data pictures --max-latency-ms 50 --out frontier"))
+def frontier(
+    path: Model,
+    data: Data,
+    out: Out,
+    task: Tasks = None,
+    calibration: Calibration = None,
+    keep_macs: Annotated[
+        list[float] | None,
+        typer.Option(metavar="SHARE", help="Share of the MACs that stays; may be repeated. 1, 0.75, 0.5, 0.25."),
+    ] = None,
+    recipe: Annotated[
+        list[str] | None,
+        typer.Option(help="A recipe file or name, taken at 256x256; may be repeated. float32 and int8 on this CPU."),
+    ] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(metavar="N", help="Pick what loses least in N ms.")] = None,
+    max_size_mib: Annotated[float | None, typer.Option(metavar="N", help="Pick what loses least in N MiB.")] = None,
+    max_memory_mib: Annotated[
+        float | None, typer.Option(metavar="N", help="Pick what loses least in N MiB of peak memory.")
+    ] = None,
+    max_loss_db: Annotated[
+        float | None, typer.Option(metavar="N", help="Pick the fastest that loses at most N dB.")
+    ] = None,
+    threads: Threads = None,
+    force: Force = False,
+) -> None:
+    """Slim, narrow and precision together: what each point takes and loses, and the best; killed, it goes on."""
+    console = _console()
+    with Shielded():
+        from moceir_edge.frontiers.choosing import Ceiling
+        from moceir_edge.frontiers.request import SHARES, FrontierRequest
+        from moceir_edge.frontiers.search import frontier as run_frontier
+        from moceir_edge.frontiers.table import frontier_text
+        from moceir_edge.stages import named_recipes
+
+        ceiling = Ceiling.of(
+            latency_ms=max_latency_ms, size_mib=max_size_mib, memory_mib=max_memory_mib, loss_db=max_loss_db
+        )
+        request = FrontierRequest(
+            path,
+            data,
+            out,
+            tasks=_tasks(task),
+            calibration=calibration,
+            shares=tuple(keep_macs or SHARES),
+            recipes=named_recipes(recipe or ()),
+            ceiling=ceiling,
+            threads=threads,
+        )
+        result = run_frontier(request, force=force, progress=console.progress, say=console.say)
+    console.result(result.model_dump(mode="json"), f"{frontier_text(result)}\nwrote {out}")
+
+
 @app.command(**_example("export slim.safetensors --recipe desktop --data pictures --out artifact"))
 def export(
     path: Model,

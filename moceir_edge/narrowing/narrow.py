@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from moceir_edge import processor
-from moceir_edge.data.dataset import require_readable, require_targets
-from moceir_edge.data.sides import require_choosing, sides_from_data
 from moceir_edge.data.split import Split
-from moceir_edge.errors import DataError, InputError, OutputError, PlanError
+from moceir_edge.errors import InputError, OutputError
 from moceir_edge.exporting import require_target, versions
 from moceir_edge.narrowing.budget import Budget
 from moceir_edge.narrowing.costs import COUNTS, Unit
 from moceir_edge.narrowing.distillation import Distillation
+from moceir_edge.narrowing.given import sides_for, tasks_for
 from moceir_edge.narrowing.judge import Judgement, judge
 from moceir_edge.narrowing.measured import Candidate, Measured, measure
 from moceir_edge.narrowing.plan import NarrowingPlan
@@ -25,7 +24,7 @@ from moceir_edge.recipe.read import read_recipe
 from moceir_edge.records import Record, refuse_existing
 from moceir_edge.resources import bundled
 from moceir_edge.run_folder import RunFolder
-from moceir_edge.terms import Progress, Task, silent, tasks_from_names
+from moceir_edge.terms import Progress, Task, silent
 
 MULTIPLE = 16
 """Widths that kernels like: ONNX Runtime's blocks of channels on AVX-512 (8 on AVX2), tensor cores (8)."""
@@ -95,37 +94,13 @@ def narrow(
     if request.budget.latency_ms is not None:
         require_target(read_recipe(bundled("export", "desktop")))
     model = load(request.model)
-    tasks = _tasks(request, model)
-    sides = _sides(request, tasks, progress, say)
+    tasks = tasks_for(model, request.tasks)
+    sides = sides_for(request.data, request.calibration, tasks, progress=progress, say=say)
+    if request.distil is not None:
+        request.distil.refuse_judging(sides.judging, tasks)
     run = RunFolder(out.with_name(f"{out.name}.run"), say=say)
     with run.open(force=False):
         return _Narrowing(request, model, tasks, sides, run, progress, say).narrowed()
-
-
-def _tasks(request: NarrowRequest, model: LoadedModel) -> tuple[Task, ...]:
-    made_for = tasks_from_names(model.provenance.get("tasks", ()))
-    tasks = request.tasks or made_for
-    if not tasks:
-        raise InputError("no task to narrow for", "name one or more with --task")
-    foreign = [task for task in tasks if made_for and task not in made_for]
-    if foreign:
-        was = f"{request.model} was made for {', '.join(made_for)}, not {', '.join(foreign)}"
-        raise InputError(was, "give a model for that task")
-    return tasks
-
-
-def _sides(request: NarrowRequest, tasks: Sequence[Task], progress: Progress, say: Callable[[str], None]) -> Split:
-    sides = sides_from_data(request.data, request.calibration, tasks, say=say)
-    require_choosing(sides.choosing, tasks)
-    missing = [task for task in tasks if task not in sides.judging.tasks]
-    if missing:
-        raise DataError(f"{request.data}: no judging picture is left for {', '.join(missing)}", "give more pictures")
-    for side in (sides.choosing, sides.judging):
-        require_targets(side)
-        require_readable(side, progress=progress)
-    if request.distil is not None:
-        request.distil.refuse_judging(sides.judging, tasks)
-    return sides
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,47 @@
+"""Latency against what is lost, a mark for each point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from moceir_edge.frontiers.result import Frontier
+
+MARKERS = "osD^vPX*<>hdpH"
+"""One for each recipe, over again where there are more."""
+
+
+def write_plot(result: Frontier, path: Path) -> None:
+    """An SVG: latency against loss on choosing pictures; the frontier is a line, points off it are hollow."""
+    with mpl.rc_context({"svg.hashsalt": "moceir-edge", "font.size": 9}):
+        figure = Figure(figsize=(7.5, 4.5), layout="constrained")
+        axes = figure.subplots()
+        line = [result.point(name).measured for name in result.frontier]
+        axes.plot(
+            [at.latency_ms for at in line], [at.loss_db for at in line], color="0.6", linewidth=1, label="frontier"
+        )
+        recipes = list(dict.fromkeys(point.recipe for point in result.points))
+        for number, recipe in enumerate(recipes):
+            color, marker = f"C{number}", MARKERS[number % len(MARKERS)]
+            axes.plot([], [], marker, color=color, label=recipe)
+            for point in (point for point in result.points if point.recipe == recipe):
+                at = point.measured.latency_ms, point.measured.loss_db
+                inside = color if point.beaten_by is None else "none"
+                axes.plot(*at, marker, color=color, markerfacecolor=inside)
+                axes.annotate(f"{point.share:g}", at, xytext=(5, 4), textcoords="offset points")
+        if result.picked is not None:
+            best = result.point(result.picked).measured
+            axes.plot(
+                best.latency_ms, best.loss_db, "o", color="black", fillstyle="none", markersize=14, label="picked"
+            )
+        height, width = result.size
+        axes.set_xlabel(f"latency at {width}x{height}, ms")
+        axes.set_ylabel("PSNR lost against the model given, dB")
+        axes.set_title(
+            f"{', '.join(result.tasks)} on {result.machine['processor']}; numbers: share of MACs", loc="left"
+        )
+        axes.grid(visible=True, alpha=0.3)
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        figure.savefig(path, format="svg", metadata={"Date": None})
