@@ -83,7 +83,7 @@ def write_set(folder: Path, inputs: list[Pixels], *, targets: bool = True) -> No
             write_picture(Picture(pixels * 0.9 + 0.1), folder / "target" / f"{number}.png")
 
 
-def _write_rain(folder: Path, names: tuple[str, ...]) -> None:
+def write_rain(folder: Path, names: tuple[str, ...]) -> None:
     """Centres of bundled pictures under heavy rain, which the tiny model takes out by 4 to 7 dB."""
     for number, name in enumerate(names):
         clean = centre(read_picture(resource("calibration") / "pictures" / f"{name}.png").pixels, FIXED)
@@ -93,8 +93,8 @@ def _write_rain(folder: Path, names: tuple[str, ...]) -> None:
 
 
 def _pictures(folder: Path) -> None:
-    _write_rain(folder / "data" / "derain", ("astronaut", "coffee", "rocket"))
-    _write_rain(folder / "calibration" / "derain", ("camera", "chelsea"))
+    write_rain(folder / "data" / "derain", ("astronaut", "coffee", "rocket"))
+    write_rain(folder / "calibration" / "derain", ("camera", "chelsea"))
     write_set(folder / "hazy" / "dehaze", drawn(2))
     copytree(folder / "data" / "derain" / "input", folder / "photos")
 
