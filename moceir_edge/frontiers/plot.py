@@ -30,7 +30,7 @@ def write_plot(result: Frontier, path: Path) -> None:
                 at = point.measured.latency_ms, point.measured.loss_db
                 inside = color if point.beaten_by is None else "none"
                 axes.plot(*at, marker, color=color, markerfacecolor=inside)
-                axes.annotate(f"{point.share:g}", at, xytext=(5, 4), textcoords="offset points")
+                axes.annotate(f"{point.share:g}", at, xytext=(9, 5), textcoords="offset points")
         if result.picked is not None:
             best = result.point(result.picked).measured
             axes.plot(

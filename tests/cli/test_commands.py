@@ -96,6 +96,21 @@ def test_observe_then_slim(out: Path, capfd: Captured) -> None:
     assert load(out / "s.safetensors").sha256 == slim["sha256"]
 
 
+def test_frontier(out: Path, capfd: Captured) -> None:
+    """What it picks passes the gates of a verification; a ceiling that nothing meets is told with what would do."""
+    words = "frontier slim.safetensors --data data --recipe recipe.yaml --keep-macs 1 --threads 1 --out out/frontier"
+    found = result_of([*words.split(), "--max-size-mib", "100"], capfd)
+    assert (found["picked"], found["frontier"], found["tasks"]) == ("1-recipe", ["1-recipe"], ["derain"])
+    assert load(out / "frontier" / "picked" / "model.safetensors").sha256 == found["model_sha256"]
+    verify = "verify out/frontier/picked/artifact --reference slim.safetensors --data data --threads 1"
+    assert {gate["state"] for gate in result_of(verify.split(), capfd)["gates"]} <= {"passed", "not_run"}
+    assert run([*words.split(), "-q", "--max-size-mib", "0.5"]) == 2
+    said = capfd.readouterr().err
+    assert "no point is within 0.5 MiB: the nearest, 1-recipe, has" in said
+    assert not (out / "frontier" / "picked").exists()
+    assert result_of(words.split(), capfd)["stages_run"] == []
+
+
 def test_export_then_verify_and_evaluate(out: Path, capfd: Captured) -> None:
     """The artifact passes its gates twice, and is as good as its model."""
     (out / "any.yaml").write_text("target: onnx\nprecision: float32\ngolden: 1\n")
@@ -188,6 +203,7 @@ def test_force_never_deletes_what_is_no_run(out: Path, capfd: Captured) -> None:
     (out / "letter").write_text("mine")
     for words in (
         "demo --out out --force",
+        "frontier slim.safetensors --data data --out out --force",
         "export slim.safetensors --recipe recipe.yaml --data data --out out --force",
     ):
         assert run(words.split()) == 2

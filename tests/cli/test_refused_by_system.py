@@ -31,6 +31,10 @@ WRITERS: dict[str, tuple[str, tuple[str, ...]]] = {
         "narrow slim.safetensors --data data --keep-macs 0.8 --multiple 8 --out disk/new.safetensors",
         ("disk/new.safetensors.run", "disk/new.safetensors.run/stages"),
     ),
+    "frontier": (
+        "frontier slim.safetensors --data data --keep-macs 1 --recipe recipe.yaml --out disk/new",
+        ("disk/new", "disk/new/stages"),
+    ),
     "export": ("export slim.safetensors --recipe recipe.yaml --data data --out disk/new", ()),
     "restore": ("restore model.safetensors photos --out disk/new", ("disk/new",)),
     "pipeline": (
@@ -147,6 +151,11 @@ MISSING: dict[str, tuple[str, tuple[str, ...], str]] = {
         "export slim.safetensors --recipe ios --data data --out new",
         ("coremltools",),
         "target coreml: coremltools is not installed",
+    ),
+    "frontier": (
+        "frontier slim.safetensors --data data --out new",
+        ("onnxruntime",),
+        "target onnx: onnxruntime not installed",
     ),
     "narrow to a latency": (
         "narrow slim.safetensors --data data --max-latency-ms 5 --out new.safetensors",

@@ -138,6 +138,12 @@ RUNS: dict[str, Wrong] = {
     "a file": ("text.txt", r"text\.txt is a file"),
     "below a file": ("text.txt/run", r"text\.txt is a file"),
 }
+FRONTIERS: dict[str, Wrong] = {
+    "somebody's": ("taken", "taken exists already and is no frontier"),
+    "a run": ("run", "run exists already and is no frontier"),
+    "a file": ("text.txt", r"text\.txt is a file"),
+    "below a file": ("text.txt/frontier", r"text\.txt is a file"),
+}
 PLACES: dict[str, Wrong] = {
     "exists": ("taken", r"taken/0\.png exists already"),
     "a file": ("text.txt", r"text\.txt is a file"),
@@ -186,6 +192,8 @@ EXPERTS: dict[str, Wrong] = {
     "too many": ("0,1,2,3", "experts 0,1,2,3: 4 indices for 3 decoder levels"),
     "none of the model": ("4", "expert 4 is none of this model's 4"),
 }
+CEILINGS = ("latency-ms", "size-mib", "memory-mib", "loss-db")
+"""What a frontier may limit."""
 LOGS: dict[str, Wrong] = {
     "below a file": ("text.txt/log", r"text\.txt is a file"),
     "a folder": ("empty", "empty: cannot be written"),
@@ -306,6 +314,51 @@ COMMANDS = {
             "training": "--train-data <training>",
             "multiple": "--multiple <multiple>",
             "distil": "--train-data data --distil <distil>",
+        },
+    ),
+    "frontier": Command(
+        "frontier <model> --data <data> --out <run>",
+        {
+            "model": "slim.safetensors",
+            "data": "data",
+            "run": "new",
+            "calibration": "calibration",
+            "task": "derain",
+            "recipe": "recipe.yaml",
+        },
+        {
+            "model": {
+                **MODELS,
+                **NO_FOLDER,
+                "for no task": ("model.safetensors", "no task to narrow for"),
+            },
+            "data": {**DATA, **TARGETS, **SIDES, "of another task": ("hazy", "no picture for derain")},
+            "run": {**FRONTIERS, "holds an input": (".", r"\. (exists already and is|holds)")},
+            "calibration": CALIBRATION,
+            "task": {**TASKS, "of another": ("lowlight", "slim.safetensors was made for derain, not lowlight")},
+            "recipe": RECIPES,
+            "share": {
+                **{value: (value, "is no share of the MACs") for value in ("0", "1.5", "-1", "nan")},
+                "no number": ("half", "--keep-macs"),
+            },
+            **{
+                name: {
+                    **{value: (value, "no point takes at most") for value in ("-1", "nan", "inf")},
+                    "no number": ("few", f"--max-{name}"),
+                }
+                for name in CEILINGS
+            },
+            "second": {"another": ("--max-loss-db=1", "--max-latency-ms, --max-loss-db are 2 ceilings")},
+            "threads": THREADS,
+        },
+        {
+            "calibration": "--calibration <calibration>",
+            "task": "--task <task>",
+            "recipe": "--recipe <recipe>",
+            "share": "--keep-macs <share>",
+            **{name: f"--max-{name} <{name}>" for name in CEILINGS},
+            "second": "--max-latency-ms 1 <second>",
+            "threads": "--threads <threads>",
         },
     ),
     "export": Command(

@@ -150,7 +150,9 @@ def test_a_run_of_another_kind_is_not_taken(found: Found, tmp_path: Path) -> Non
     assert (tmp_path / "routing.json").exists()
 
 
-def test_a_target_that_cannot_run_here_is_left_out(found: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_that_cannot_run_here_is_left_out(
+    found: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Exported, but not executed: there is nothing to time."""
     request, _ = found
     copytree(request.out, tmp_path / "out")
