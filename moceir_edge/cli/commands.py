@@ -226,10 +226,12 @@ def frontier(
         list[str] | None,
         typer.Option(help="A recipe file or name, taken at 256x256; may be repeated. float32 and int8 on this CPU."),
     ] = None,
-    max_latency_ms: Annotated[float | None, typer.Option(metavar="N", help="Pick what loses least in N ms.")] = None,
-    max_size_mib: Annotated[float | None, typer.Option(metavar="N", help="Pick what loses least in N MiB.")] = None,
+    max_latency_ms: Annotated[
+        float | None, typer.Option(metavar="N", help="Pick what loses least within N ms.")
+    ] = None,
+    max_size_mib: Annotated[float | None, typer.Option(metavar="N", help="Pick what loses least within N MiB.")] = None,
     max_memory_mib: Annotated[
-        float | None, typer.Option(metavar="N", help="Pick what loses least in N MiB of peak memory.")
+        float | None, typer.Option(metavar="N", help="Pick what loses least within N MiB of peak memory.")
     ] = None,
     max_loss_db: Annotated[
         float | None, typer.Option(metavar="N", help="Pick the fastest that loses at most N dB.")
