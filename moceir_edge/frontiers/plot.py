@@ -25,12 +25,13 @@ def write_plot(result: Frontier, path: Path) -> None:
         recipes = list(dict.fromkeys(point.recipe for point in result.points))
         for number, recipe in enumerate(recipes):
             color, marker = f"C{number}", MARKERS[number % len(MARKERS)]
+            beside = (9, 5 - 16 * (number % 2))  # recipes of one share lie close together
             axes.plot([], [], marker, color=color, label=recipe)
             for point in (point for point in result.points if point.recipe == recipe):
                 at = point.measured.latency_ms, point.measured.loss_db
                 inside = color if point.beaten_by is None else "none"
                 axes.plot(*at, marker, color=color, markerfacecolor=inside)
-                axes.annotate(f"{point.share:g}", at, xytext=(9, 5), textcoords="offset points")
+                axes.annotate(f"{point.share:g}", at, color=color, xytext=beside, textcoords="offset points")
         if result.picked is not None:
             best = result.point(result.picked).measured
             axes.plot(
