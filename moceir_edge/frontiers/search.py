@@ -48,7 +48,7 @@ def frontier(
     with torch_threads(request.threads):
         model = load(request.model)
         tasks = tasks_for(model, request.tasks)
-        sides = sides_for(request.data, request.calibration, tasks, progress=progress)
+        sides = sides_for(request.data, request.calibration, tasks, progress=progress, say=say)
         with run.open(force=force):
             return _Frontier(request, model, tasks, sides, run, progress).result(shares, recipes, skipped)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from moceir_edge import processor
 from moceir_edge.data.split import Split
-from moceir_edge.errors import InputError, OutputError
+from moceir_edge.errors import InputError, OutputError, PlanError
 from moceir_edge.exporting import require_target, versions
 from moceir_edge.narrowing.budget import Budget
 from moceir_edge.narrowing.costs import COUNTS, Unit
