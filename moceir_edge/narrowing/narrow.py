@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from moceir_edge import processor
 from moceir_edge.data.split import Split
-from moceir_edge.errors import InputError, OutputError, PlanError
+from moceir_edge.errors import InputError, MoceirEdgeError, OutputError, PlanError
 from moceir_edge.exporting import require_target, versions
 from moceir_edge.narrowing.budget import Budget
 from moceir_edge.narrowing.costs import COUNTS, Unit
@@ -99,8 +101,19 @@ def narrow(
     if request.distil is not None:
         request.distil.refuse_judging(sides.judging, tasks)
     run = RunFolder(out.with_name(f"{out.name}.run"), say=say)
-    with run.open(force=False):
+    with run.open(force=False), _removed_if_empty(run):
         return _Narrowing(request, model, tasks, sides, run, progress, say).narrowed()
+
+
+@contextmanager
+def _removed_if_empty(run: RunFolder) -> Iterator[None]:
+    """What was refused before anything was measured leaves no folder behind."""
+    try:
+        yield
+    except MoceirEdgeError:
+        if not any(run.folder.glob("*.json")):
+            shutil.rmtree(run.folder, ignore_errors=True)
+        raise
 
 
 @dataclass(frozen=True)
