@@ -283,7 +283,8 @@ def test_strength_0_is_the_picture_itself(bits: int, out: Path, capfd: Captured)
     given = read_picture(out / "a.png").pixels
     assert np.array_equal(made["0"], given)
     assert not np.array_equal(made["1"], given)
-    assert made["0.5"] == pytest.approx((given + made["1"]) / 2, abs=1.5 / 255)
+    inside = (made["1"] > 0) & (made["1"] < 1)  # what is clipped there was farther away
+    assert made["0.5"][inside] == pytest.approx(((given + made["1"]) / 2)[inside], abs=1.5 / 255)
 
 
 def test_tiles_come_close_to_the_whole(out: Path, capfd: Captured) -> None:

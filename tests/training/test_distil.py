@@ -100,7 +100,7 @@ def test_the_parts_are_weighed_and_logged(tmp_path: Path, teacher: LoadedModel) 
 def test_a_teacher_of_another_shape_is_refused(data: Path, tmp_path: Path, teacher: LoadedModel) -> None:
     """In plain words, as is a file that distils without one."""
     wide = MoceIR(build_architecture(32, (1, 1, 1), 1, (1, 1, 1), refinement_blocks=1))
-    with pytest.raises(InputError, match="the teacher has width 32 and 3 levels, the student has width 16 and 3"):
+    with pytest.raises(InputError, match=r"the teacher gives 32 channels in enc\.0, the student 16"):
         run_training(recipe(**DISTIL), data, tmp_path / "run", student=teacher, teacher=LoadedModel(wide, "wide"))
     with pytest.raises(InputError, match="says distil, and there is no teacher"):
         run_training(recipe(**DISTIL), data, tmp_path / "run", student=teacher)
