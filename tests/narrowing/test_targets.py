@@ -67,7 +67,7 @@ def narrow(golden_s: MoceIR, tmp_path_factory: pytest.TempPathFactory) -> Loaded
 def test_every_target_takes_it(name: str, narrow: LoadedModel, tmp_path: Path) -> None:
     """In float32, at the gate on rewriting."""
     found = target(name)
-    more = {"interface": "tensor"} if name == TargetName.COREML else {}
+    more = {"coreml": {"interface": "tensor"}} if name == TargetName.COREML else {}
     program = lower(narrow.network)
     artifact = exported(found, program, recipe(name, size=list(SIZE), **more), tmp_path / "artifact")
     image = drawn_pictures(5, height=64, width=64)[4].numpy()
