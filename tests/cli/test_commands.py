@@ -335,7 +335,7 @@ def test_restore_drops_where_a_picture_was_taken(out: Path, capfd: Captured) -> 
 def test_an_int8_artifact_is_made_again_from_its_plan(out: Path, capfd: Captured) -> None:
     """The plan says everything that was measured: the same bytes, without a search, whose parts are gone by then."""
     (out / "int8.yaml").write_text(
-        "target: onnx\nprecision: int8\ngolden: 1\nsize: [64, 72]\n"
+        "target: onnx\nprecision: int8\ngolden: 1\nsize: [64, 72]\nguard: false\n"
         "quantize: {pictures: 2, crop: 64, reduced_range: true}\n"
         "limits: {quality_loss_db: {value: 1, reason: a test}, worst_loss_db: {value: 2, reason: a test}}\n"
     )
