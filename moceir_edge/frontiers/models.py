@@ -11,12 +11,13 @@ from moceir_edge.compress.costs import SlimCosts, refuse_costly, slim_costs
 from moceir_edge.compress.prune import PruningPlan, apply_pruning, plan_pruning
 from moceir_edge.data.dataset import Dataset
 from moceir_edge.data.split import Split
-from moceir_edge.errors import GateError
+from moceir_edge.errors import GateError, PlanError
 from moceir_edge.exporting import versions
+from moceir_edge.narrowing.apply import narrow_model
 from moceir_edge.narrowing.costs import Unit
 from moceir_edge.narrowing.measured import Candidate, Measured, measure
 from moceir_edge.narrowing.narrow import MULTIPLE
-from moceir_edge.narrowing.plan import NarrowingPlan, Width, least_cost
+from moceir_edge.narrowing.plan import NarrowingPlan, Width
 from moceir_edge.network.checkpoint import LoadedModel, load, save
 from moceir_edge.records import Record, Skipped
 from moceir_edge.routing.routing import Routing, measure_routing
@@ -146,24 +147,11 @@ class _Narrowings:
 
     def write(self, share: float, path: Path, tasks: tuple[Task, ...]) -> Narrowing:
         """Narrow to a share of the MACs."""
-        architecture = self.slim.architecture
-        whole = self.tables[architecture.width].costs.whole
-        least = least_cost(architecture, self.measured.parts, self.tables)
-        budget = int(share * whole)
-        if budget < least:
-            return Narrowing(reason=f"the smallest share that can be reached is {_rounded_up(least / whole)}")
-        plans = self.measured.plans(self.tables, unit=Unit.MACS, budget=budget)
+        whole = self.tables[self.slim.architecture.width].costs.whole
+        try:
+            plans = self.measured.plans(self.tables, unit=Unit.MACS, budget=int(share * whole))
+        except PlanError as error:
+            return Narrowing(reason=error.what)
         plan, network, candidates = self.measured.best(plans, progress=self.progress)
-        notes = {
-            "model_sha256": self.slim.sha256,
-            "choosing_sha256": self.choosing.sha256,
-            **plan.model_dump(mode="json", exclude={"kept", "parts"}),
-        }
-        provenance = {**self.slim.provenance, "tasks": list(tasks), "narrowing": notes}
-        save(LoadedModel(network, str(path), provenance), path)
+        save(narrow_model(self.slim, network, plan, choosing=self.choosing, tasks=tasks, path=path), path)
         return Narrowing(plan=plan, candidates=candidates)
-
-
-def _rounded_up(share: float) -> str:
-    """With three digits, so that asking for it succeeds."""
-    return f"{(int(1000 * share) + 1) / 1000:g}"

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from moceir_edge.compress.crops import capped_quality_db
 from moceir_edge.data.dataset import Dataset, Sample
 from moceir_edge.data.split import names_in_turn
-from moceir_edge.metrics import quality_db
 from moceir_edge.network.network import MoceIR
 from moceir_edge.runner import Image, pad
 from moceir_edge.terms import Progress, silent
@@ -23,9 +23,6 @@ SIDE = 128
 
 PER_SIDE = 16
 """Crops that refit, and crops that tell; of several tasks together, and more where these are more."""
-
-HIGHEST_DB = 100.0
-"""Stands for the infinite PSNR of equal pictures."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ class Crops:
         for image, target, task in zip(self.check, self.targets, self.tasks, strict=True):
             with torch.inference_mode():
                 restored = network(image[None]).image[0]
-            found.setdefault(task, []).append(min(HIGHEST_DB, quality_db(target.numpy(), restored.numpy())))
+            found.setdefault(task, []).append(capped_quality_db(target.numpy(), restored.numpy()))
         return fmean(fmean(values) for values in found.values())
 
 

@@ -12,6 +12,7 @@ from moceir_edge import processor
 from moceir_edge.data.split import Split
 from moceir_edge.errors import InputError, MoceirEdgeError, OutputError, PlanError
 from moceir_edge.exporting import require_target, versions
+from moceir_edge.narrowing.apply import narrow_model
 from moceir_edge.narrowing.budget import Budget
 from moceir_edge.narrowing.costs import COUNTS, Unit
 from moceir_edge.narrowing.distillation import Distillation
@@ -149,16 +150,9 @@ class _Narrowing:
             network = self.model.network
             found = measure(network, self.sides.choosing, multiple=self.request.multiple, progress=self.progress)
             cutting, narrow = self.planned(found)
-            provenance = {
-                **self.model.provenance,
-                "tasks": list(self.tasks),
-                "narrowing": {
-                    "model_sha256": self.model.sha256,
-                    "choosing_sha256": self.sides.choosing.sha256,
-                    **cutting.plan.model_dump(mode="json", exclude={"kept", "parts"}),
-                },
-            }
-            save(LoadedModel(narrow, str(self.request.out), provenance), self.run.folder / MODEL)
+            path = self.run.folder / MODEL
+            choosing = self.sides.choosing
+            save(narrow_model(self.model, narrow, cutting.plan, choosing=choosing, tasks=self.tasks, path=path), path)
             return cutting
 
         key = {
