@@ -465,9 +465,7 @@ def bench(
 
 @app.command(**_example("train --config tiny --data pictures --out run/tiny"))
 def train(
-    config: Annotated[
-        str, typer.Option(help="A training file, or three_tasks, five_tasks, composite, tiny(_fine).")
-    ],
+    config: Annotated[str, typer.Option(help="A training file, or three_tasks, five_tasks, composite, tiny(_fine).")],
     out: Annotated[Path, typer.Option(help="Folder of the run; where it holds this run already, it goes on.")],
     data: Annotated[Path | None, typer.Option(help="What the folders in the file are relative to.")] = None,
 ) -> None:
