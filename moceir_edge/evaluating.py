@@ -12,7 +12,8 @@ from moceir_edge.metrics import SSIM_WINDOW, Interval, bootstrap, finite, mean_o
 from moceir_edge.opening import open_path
 from moceir_edge.parity.fit import Fitted, fit
 from moceir_edge.records import Record
-from moceir_edge.runner import Runner, torch_threads
+from moceir_edge.runner import Runner, threads_of_share, torch_threads
+from moceir_edge.sharing import over_processes
 from moceir_edge.terms import Progress, Task, silent
 
 
@@ -49,8 +50,10 @@ def evaluate(
 ) -> Evaluation:
     """PSNR and SSIM of a MODEL or ARTIFACT on every picture of a data set that has a target.
 
-    threads: that compute; None leaves them to the runtime.
+    threads: that compute; None leaves them to the runtime. The processes of torchrun or Slurm share the pictures, and
+    each returns the whole result.
     """
+    threads = threads_of_share() if threads is None else threads
     with torch_threads(threads):
         return _evaluate(path, data, tasks, threads, progress)
 
@@ -61,9 +64,11 @@ def _evaluate(path: Path, data: Path, tasks: Sequence[Task], threads: int | None
     require_targets(dataset)
     require_readable(dataset, progress=progress)
     opened = open_path(path, threads=threads)
-    scores = [
-        _score(fit(sample, opened.runner.size), opened.runner) for sample in progress(dataset.samples, "evaluating")
-    ]
+
+    def score(sample: Sample) -> _Score:
+        return _score(fit(sample, opened.runner.size), opened.runner)
+
+    scores = over_processes(score, dataset.samples, "evaluating", progress=progress)
     sets = []
     for task in dataset.tasks:
         of_task = [score for score in scores if score.sample.task is task]

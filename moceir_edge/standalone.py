@@ -22,6 +22,7 @@ from moceir_edge.network.checkpoint import load, save
 from moceir_edge.outcome import ArtifactOutcome, judged_artifact, outcome_of
 from moceir_edge.parity.reference import read_output, record_reference
 from moceir_edge.parity.verify import Subject, Verification, verify_artifact
+from moceir_edge.processes import is_first_process
 from moceir_edge.recipe.schema import Recipe
 from moceir_edge.records import (
     TEMPORARY,
@@ -34,7 +35,7 @@ from moceir_edge.records import (
 )
 from moceir_edge.routing.routing import Routing, measure_routing
 from moceir_edge.run_folder import MARKS, RunFolder
-from moceir_edge.runner import torch_threads
+from moceir_edge.runner import threads_of_share, torch_threads
 from moceir_edge.terms import GateMode, Precision, Progress, Task, silent, tasks_from_names
 
 
@@ -64,7 +65,10 @@ def observe(
     force: bool = False,
     progress: Progress = silent,
 ) -> Routing:
-    """Write the routing of a model on a data set; without `relevance` it costs one forward for each picture."""
+    """Write the routing of a model on a data set; without `relevance` it costs one forward for each picture.
+
+    The processes of torchrun or Slurm share the pictures; each returns the whole, and the first one writes it.
+    """
     refuse_existing(out, force=force)
     sides = sides_from_data(data, calibration, tasks)
     require_choosing(sides.choosing, tasks or sides.judging.tasks)
@@ -72,8 +76,10 @@ def observe(
         require_readable(side, progress=progress)
     model = load(path)
     measured = None if relevance else ()
-    routing = measure_routing(model, sides, versions=versions(), relevant=measured, progress=progress)
-    routing.write(out)
+    with torch_threads(threads_of_share()):
+        routing = measure_routing(model, sides, versions=versions(), relevant=measured, progress=progress)
+    if is_first_process():
+        routing.write(out)
     return routing
 
 

@@ -13,12 +13,12 @@ Name = TypeVar("Name")
 WARM_UP = 2
 """Runs of each call before the first round; the first one of all also allocates and compiles."""
 
-SETTLE_S = 0.03
-"""Pause before each run, in which the waiting threads of the library before fall asleep."""
+SETTLE_S = 0.005
+"""Pause before each run, in which the waiting threads of the library before fall asleep; long ones cool caches."""
 
 
 def interleaved_ms(
-    calls: Mapping[Name, Callable[[], object]], *, rounds: int, settle_s: float = SETTLE_S, progress: Progress = silent
+    calls: Mapping[Name, Callable[[], object]], *, rounds: int, progress: Progress = silent
 ) -> dict[Name, tuple[float, ...]]:
     """Milliseconds of every call in every round, in order; entry i of each is round i."""
     for call in calls.values():
@@ -27,7 +27,7 @@ def interleaved_ms(
     measured: dict[Name, list[float]] = {name: [] for name in calls}
     for number in progress(range(rounds), "rounds"):
         for name in rotated(list(calls), number):
-            time.sleep(settle_s)
+            time.sleep(SETTLE_S)
             started = time.perf_counter()
             calls[name]()
             measured[name].append((time.perf_counter() - started) * 1e3)

@@ -11,7 +11,7 @@ from moceir_edge.benchmarking.baseline import Baseline, baseline_name, check_bas
 from moceir_edge.benchmarking.building import PICTURE, STRAIGHTFORWARD, Workshop, recipe_of
 from moceir_edge.benchmarking.collecting import Measured, benchmark_of
 from moceir_edge.benchmarking.comparing import Quality, measure_parity, measure_quality
-from moceir_edge.benchmarking.limits import rooflines
+from moceir_edge.benchmarking.limits import macs_of, rooflines
 from moceir_edge.benchmarking.machine import describe_machine, load
 from moceir_edge.benchmarking.operators import measure_operators
 from moceir_edge.benchmarking.peaks import measure_peaks
@@ -49,7 +49,9 @@ def bench(
     Errors: InputError and its kinds; MissingBackendError without ONNX Runtime and its tools.
     """
     variants = check_request(request, force=force)
-    subject = open_subject(request.model, experts=request.experts, routing=request.routing, tasks=request.tasks)
+    subject = open_subject(
+        request.model, experts=request.experts, routing=request.routing, tasks=request.tasks, whole=request.whole
+    )
     pictures = open_pictures(request.data, request.tasks)
     require_target(recipe_of(Precision.FLOAT32, request.size))
     with scratch_folder() as folder, torch_threads(request.threads):
@@ -88,8 +90,9 @@ class _Bench:
         start = moment()
         timings = measure_rounds(runners, image, rounds=request.rounds, progress=self.progress)
         machine = describe_machine(load_before, others_share(start, moment()))
-        full = NetworkRunner(self.subject.full.network)
-        parity = measure_parity(runners, image, full=full, kept=NetworkRunner(kept.network))
+        full, whole = NetworkRunner(self.subject.full.network), self.subject.whole
+        others = {} if whole is None else {Variant.WHOLE: NetworkRunner(whole.network)}
+        parity = measure_parity(runners, image, full=full, kept=NetworkRunner(kept.network), others=others)
         quality = self.quality(runners)
         memories, unmeasured = measure_memories(jobs.values(), self.folder, progress=self.progress)
         peaks = measure_peaks(request.threads, progress=self.progress)
@@ -104,6 +107,7 @@ class _Bench:
             peaks=peaks,
             rooflines=rooflines(kept, request.size, peaks, jobs.values()),
             baseline=self.baseline(),
+            whole_macs=None if whole is None else macs_of(whole, request.size),
             skipped=(*unbuilt, *unopened, *unmeasured),
         )
 
@@ -116,6 +120,7 @@ class _Bench:
             self.request.threads,
             self.folder,
             self.progress,
+            self.subject.whole,
         )
 
     def quality(self, runners: Runners) -> dict[Variant, Quality]:

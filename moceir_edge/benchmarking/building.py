@@ -76,6 +76,7 @@ class Workshop:
     threads: int
     folder: Path
     progress: Progress = silent
+    whole: LoadedModel | None = None
     _made: dict[str, Path] = field(default_factory=dict)
 
     def build(self, variant: Variant) -> Job | Skipped:
@@ -131,12 +132,20 @@ def _straightforward(shop: Workshop) -> Job:
     return shop.job(Variant.STRAIGHTFORWARD, Library.ONNXRUNTIME, shop.straightforward())
 
 
-def _artifact(shop: Workshop, variant: Variant, precision: Precision, target: TargetName = TargetName.ONNX) -> Job:
+def _artifact(
+    shop: Workshop,
+    variant: Variant,
+    precision: Precision,
+    target: TargetName = TargetName.ONNX,
+    model: LoadedModel | None = None,
+) -> Job:
+    """model: the kept one without it."""
+    model = model or shop.kept
     folder = shop.folder / variant
     folder.mkdir()
-    recipe = recipe_of(precision, shop.size, target=target, speed_only=shop.kept.origin.startswith(PREFIX))
+    recipe = recipe_of(precision, shop.size, target=target, speed_only=model.origin.startswith(PREFIX))
     require_target(recipe)
-    exported = write_model(shop.kept, recipe, shop.calibration, folder, progress=shop.progress).exported
+    exported = write_model(model, recipe, shop.calibration, folder, progress=shop.progress).exported
     openvino = target is TargetName.OPENVINO
     library, hint = (Library.OPENVINO, hint_here(recipe)) if openvino else (Library.ONNXRUNTIME, None)
     job = shop.job(variant, library, folder / exported.model, hint=hint)
@@ -149,6 +158,10 @@ def _artifact(shop: Workshop, variant: Variant, precision: Precision, target: Ta
 def _bfloat16(shop: Workshop) -> Job:
     del shop
     raise foreign.ForeignError("the runtime has bfloat16 convolutions here, but bfloat16 is written for OpenVINO only")
+
+
+def _whole(shop: Workshop) -> Job:
+    return _artifact(shop, Variant.WHOLE, Precision.FLOAT32, model=shop.whole)
 
 
 def _int8_default(shop: Workshop, variant: Variant, library: Library) -> Job:
@@ -200,5 +213,6 @@ _BUILDERS: dict[Variant, Callable[[Workshop], Job]] = {
     Variant.OPENVINO_FLOAT32: partial(_openvino, variant=Variant.OPENVINO_FLOAT32, hint="f32"),
     Variant.OPENVINO_BFLOAT16: partial(_openvino, variant=Variant.OPENVINO_BFLOAT16, hint="bf16"),
     Variant.OPENVINO_INT8: _openvino_int8,
+    Variant.WHOLE: _whole,
     Variant.OPENVINO_INT8_ONNX: partial(_int8_default, variant=Variant.OPENVINO_INT8_ONNX, library=Library.OPENVINO),
 }

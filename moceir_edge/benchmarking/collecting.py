@@ -40,6 +40,7 @@ class Measured:
     peaks: Peaks
     rooflines: Mapping[str, Roofline]
     baseline: Baseline | None
+    whole_macs: int | None
     skipped: tuple[Skipped, ...]
 
 
@@ -61,6 +62,7 @@ def benchmark_of(request: BenchRequest, subject: Subject, pictures: Pictures, me
         judging_sha256=None if judging is None else judging.sha256,
         machine=measured.machine,
         versions={**versions(), **_versions_of_others()},
+        whole_macs=measured.whole_macs,
         macs=sum(kind.macs for kind in measured.rooflines[FLOAT32].kinds),
         baseline=measured.baseline,
         variants=tuple(_row(variant, measured) for variant in measured.timings),

@@ -44,14 +44,21 @@ class Quality(Record):
 
 
 def measure_parity(
-    runners: Mapping[Variant, Runner], image: Image, *, full: NetworkRunner, kept: NetworkRunner
+    runners: Mapping[Variant, Runner],
+    image: Image,
+    *,
+    full: NetworkRunner,
+    kept: NetworkRunner,
+    others: Mapping[Variant, NetworkRunner],
 ) -> dict[Variant, Parity]:
-    """Run everything once on a picture."""
+    """Run everything once on a picture. others: the networks of variants that are not made of the kept one."""
     of_full, of_kept = full.run(image).restored, kept.run(image).restored
+    of_others = {variant: other.run(image).restored for variant, other in others.items()}
     found = {}
     for variant, runner in runners.items():
         restored = runner.run(image).restored
-        found[variant] = Parity(eager_db=finite(psnr_db(of_full, restored)), kept_db=finite(psnr_db(of_kept, restored)))
+        own = of_others.get(variant, of_kept)
+        found[variant] = Parity(eager_db=finite(psnr_db(of_full, restored)), kept_db=finite(psnr_db(own, restored)))
     return found
 
 

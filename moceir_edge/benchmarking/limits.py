@@ -13,6 +13,7 @@ from moceir_edge.benchmarking.variants import Variant
 from moceir_edge.exporting import require_target
 from moceir_edge.network.checkpoint import LoadedModel
 from moceir_edge.program.lower import lower
+from moceir_edge.program.macs import macs
 from moceir_edge.program.program import Program
 from moceir_edge.terms import Precision
 
@@ -25,8 +26,13 @@ def program_of(model: LoadedModel, precision: Precision, size: tuple[int, int]) 
     return require_target(recipe).prepare(lower(model.network, guard=recipe.guard), recipe)
 
 
+def macs_of(model: LoadedModel, size: tuple[int, int]) -> int:
+    """Of its float32 artifact for one picture."""
+    return macs(program_of(model, Precision.FLOAT32, size), *size)
+
+
 def roofline_name(variant: Variant) -> str | None:
-    """The arithmetic a variant is bound by; None where its peak is not measured."""
+    """The arithmetic a variant is bound by; None where its peak is not measured, or where it is another model."""
     match variant:
         case (
             Variant.EAGER
@@ -47,6 +53,7 @@ def roofline_name(variant: Variant) -> str | None:
             | Variant.BFLOAT16_OPENVINO
             | Variant.INT8_OPENVINO
             | Variant.OPENVINO_BFLOAT16
+            | Variant.WHOLE
         ):
             return None
         case _:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from moceir_edge.benchmarking.result import Benchmark, VariantResult
 
-MARKERS = "osD^vPX*<>hd8pH"
+MARKERS = "osD^vPX*<>hd8pHx"
 """One for each variant."""
 
 

@@ -20,12 +20,14 @@ class BenchRequest:
     """What a benchmark is asked for.
 
     model: a MODEL's path, or golden:S, golden:base, golden:tiny. side: of the square picture. experts: see
-    `experts_from_text`; routing: chooses for `tasks` instead. variants: names, all where there are none.
+    `experts_from_text`; routing: chooses for `tasks` instead. whole: what the model was narrowed from, timed
+    beside it. variants: names, all where there are none.
     """
 
     model: str
     side: int = 256
     experts: str | None = None
+    whole: Path | None = None
     routing: Path | None = None
     tasks: tuple[Task, ...] = ()
     data: Path | None = None
@@ -43,12 +45,12 @@ class BenchRequest:
     def inputs(self) -> list[Path]:
         """The files and folders that are read."""
         model = None if self.model.startswith(PREFIX) else Path(self.model)
-        return [path for path in (model, self.data, self.routing) if path is not None]
+        return [path for path in (model, self.whole, self.data, self.routing) if path is not None]
 
 
 def check_request(request: BenchRequest, *, force: bool) -> tuple[Variant, ...]:
     """The variants asked for; InputError, or OutputError for a result that is there and not to be replaced."""
-    variants = variants_from_names(request.variants)
+    variants = variants_from_names(request.variants, narrowed=request.whole is not None)
     if request.side < SIZE_MULTIPLE or request.side % SIZE_MULTIPLE:
         raise InputError(f"size {request.side} is not possible", f"give a multiple of {SIZE_MULTIPLE}")
     for name, value in (("rounds", request.rounds), ("threads", request.threads)):

@@ -42,6 +42,7 @@ class Benchmark(Record):
     model_sha256, kept_sha256: of the full model and of the one with its kept experts; experts: kept indices of each
     routed layer in running order; size: (height, width); picture: what was restored; data_sha256: of DATA's choosing
     and judging sides, if any; baseline: None where the straightforward graph was not built.
+    whole_macs: of the model that this one was narrowed from, where that was given.
     """
 
     model: str
@@ -58,6 +59,7 @@ class Benchmark(Record):
     machine: Machine
     versions: dict[str, str]
     macs: int
+    whole_macs: int | None
     baseline: Baseline | None
     variants: tuple[VariantResult, ...]
     ratios: tuple[Ratio, ...]
@@ -70,3 +72,11 @@ class Benchmark(Record):
         """How many times as fast a variant is, if both were timed."""
         found = [ratio for ratio in self.ratios if (ratio.variant, ratio.against) == (variant, against)]
         return found[0] if found else None
+
+    @property
+    def latency_per_macs(self) -> float | None:
+        """How much of what narrowing saves in MACs it saves in time: (1 - t / t0) / (1 - M / M0) of float32."""
+        ratio = self.ratio(Variant.LOWERED, Variant.WHOLE)
+        if ratio is None or self.whole_macs is None or self.macs == self.whole_macs:
+            return None
+        return (1 - 1 / ratio.median) / (1 - self.macs / self.whole_macs)

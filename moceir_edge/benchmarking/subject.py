@@ -22,11 +22,15 @@ JUDGED = 2
 
 @dataclass(frozen=True)
 class Subject:
-    """full: what eager runs; kept: what everything else is made of; experts: as baselines are named, by level."""
+    """full: what eager runs; kept: what everything else is made of; experts: as baselines are named, by level.
+
+    whole: what the model was narrowed from, where that is measured, too.
+    """
 
     full: LoadedModel
     kept: LoadedModel
     experts: tuple[int, ...] | None
+    whole: LoadedModel | None = None
 
 
 @dataclass(frozen=True)
@@ -38,13 +42,16 @@ class Pictures:
     shown: Sample
 
 
-def open_subject(name: str, *, experts: str | None, routing: Path | None, tasks: Sequence[Task]) -> Subject:
+def open_subject(
+    name: str, *, experts: str | None, routing: Path | None, tasks: Sequence[Task], whole: Path | None = None
+) -> Subject:
     """A MODEL file or a golden name, with one expert a layer; a slim model has made its choice already.
 
-    experts: indices as text, "0" where neither it nor a routing is given. Errors: CheckpointError, PlanError,
-    InputError.
+    experts: indices as text, "0" where neither it nor a routing is given. whole: a slim MODEL that it was narrowed
+    from. Errors: CheckpointError, PlanError, InputError.
     """
     model = golden_model(name) if name.startswith(PREFIX) else load(name)
+    before = None if whole is None else load(whole)
     if experts is not None and routing is not None:
         raise InputError("--experts and --routing both choose", "give one of them")
     if routing is not None and not tasks:
@@ -53,12 +60,24 @@ def open_subject(name: str, *, experts: str | None, routing: Path | None, tasks:
         if experts is not None or routing is not None:
             raise PlanError(f"{name}: the model is slim already", "leave --experts and --routing out")
         require_single(model)
-        return Subject(model, model, None)
+        if before is not None:
+            _require_narrowed(model, before)
+        return Subject(model, model, None, before)
+    if before is not None:
+        raise PlanError(f"{name}: no model was narrowed to this one", "leave --whole out")
     if routing is not None:
         chosen = experts_from_routing(routing, model, tasks)
     else:
         chosen = experts_from_text("0" if experts is None else experts, model.architecture)
     return Subject(model, keep_experts(model, chosen), chosen)
+
+
+def _require_narrowed(narrow: LoadedModel, whole: LoadedModel) -> None:
+    """PlanError where it was made of another model, or that one has several experts in a layer."""
+    if narrow.provenance.get("narrowing", {}).get("model_sha256") != whole.sha256:
+        what = f"{narrow.origin}: it was not narrowed from {whole.origin}"
+        raise PlanError(what, "give the model that narrow was given, or leave --whole out")
+    require_single(whole)
 
 
 def open_pictures(data: Path | None, tasks: Sequence[Task]) -> Pictures:

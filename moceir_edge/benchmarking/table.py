@@ -57,10 +57,21 @@ def _number(value: float | None, digits: int) -> str:
 def _notes(result: Benchmark) -> Iterator[str]:
     yield "x: times as fast, median of the rounds' ratios (95 % interval); MiB: peak over the imported libraries;"
     yield "x bound: median over the roofline; parity: against PyTorch in float32 with the same experts"
+    if result.whole_macs is not None:
+        yield from _narrowing(result, result.whole_macs)
     if result.baseline is not None:
         yield result.baseline.text
     yield from (f"skipped {item.what}: {item.reason}" for item in result.skipped)
     yield from (f"warning: {text}" for text in result.warnings)
+
+
+def _narrowing(result: Benchmark, whole_macs: int) -> Iterator[str]:
+    ratio, share = result.ratio(Variant.LOWERED, Variant.WHOLE), result.latency_per_macs
+    if ratio is not None and share is not None:
+        yield (
+            f"narrowed to {result.macs / whole_macs:.3f} of the MACs, {1 / ratio.median:.3f} of the time "
+            f"({1 / ratio.high:.3f}-{1 / ratio.low:.3f}): {share:.2f} of what it saves in MACs it saves in time"
+        )
 
 
 def _operators(result: Benchmark) -> Iterator[str]:

@@ -26,9 +26,10 @@ class Variant(StrEnum):
     OPENVINO_BFLOAT16 = "openvino-bfloat16"
     OPENVINO_INT8 = "openvino-int8"
     OPENVINO_INT8_ONNX = "openvino-int8-onnx"
+    WHOLE = "whole"
 
 
-BASELINES = (Variant.EAGER, Variant.STRAIGHTFORWARD)
+BASELINES = (Variant.EAGER, Variant.STRAIGHTFORWARD, Variant.WHOLE)
 """What every variant is compared with."""
 
 MEANINGS = {
@@ -47,13 +48,20 @@ MEANINGS = {
     Variant.OPENVINO_BFLOAT16: "the straightforward graph, OpenVINO in bfloat16",
     Variant.OPENVINO_INT8: "the straightforward graph quantized by NNCF's defaults as an OpenVINO model",
     Variant.OPENVINO_INT8_ONNX: "int8-default's ONNX file, OpenVINO",
+    Variant.WHOLE: "the model that this one was narrowed from: its float32 artifact, ONNX Runtime",
 }
 
 
-def variants_from_names(names: Iterable[str]) -> tuple[Variant, ...]:
-    """Variants in the order of `Variant`, all where none is named; an unknown name is an InputError."""
+def variants_from_names(names: Iterable[str], *, narrowed: bool) -> tuple[Variant, ...]:
+    """Variants in the order of `Variant`, all where none is named; an unknown name is an InputError.
+
+    narrowed: whether the model that it was narrowed from is given; it is measured in any case then.
+    """
     wanted = set(names)
     unknown = sorted(wanted - set(Variant))
     if unknown:
         raise InputError(f"unknown variant '{unknown[0]}'", f"use one of {', '.join(Variant)}")
-    return tuple(variant for variant in Variant if variant in wanted or not wanted)
+    if Variant.WHOLE in wanted and not narrowed:
+        raise InputError("whole is another model, and none is given", "name what it was narrowed from with --whole")
+    asked = [variant for variant in Variant if variant in wanted or not wanted]
+    return tuple(v for v in Variant if (narrowed if v is Variant.WHOLE else v in asked))

@@ -430,6 +430,7 @@ def bench(
         str | None, typer.Option(help="Kept expert, 0 without this: one index, or one for each level: 0,1,2.")
     ] = None,
     routing: Annotated[Path | None, typer.Option(help="What observe wrote: keep what --task uses most.")] = None,
+    whole: Annotated[Path | None, typer.Option(help="What MODEL was narrowed from: timed beside it.")] = None,
     task: Tasks = None,
     data: Annotated[Path | None, typer.Option(help="DATA to calibrate with and to measure PSNR on.")] = None,
     variant: Annotated[
@@ -452,6 +453,7 @@ def bench(
             side=size,
             experts=experts,
             routing=routing,
+            whole=whole,
             tasks=_tasks(task),
             data=data,
             variants=tuple(variant or ()),
@@ -476,13 +478,10 @@ def train(
     console = _console()
     with Shielded():
         from moceir_edge.cli.texts import trained_text
-        from moceir_edge.training.processes import is_first_process
         from moceir_edge.training.start import train as run_train
 
-        say = console.say if is_first_process() else lambda _: None
-        result = run_train(config, out, data=data, say=say, progress=console.progress)
-    if is_first_process():
-        console.result(result.model_dump(mode="json"), trained_text(result))
+        result = run_train(config, out, data=data, say=console.say, progress=console.progress)
+    console.result(result.model_dump(mode="json"), trained_text(result))
 
 
 @app.command(**_example("report run"))

@@ -1,4 +1,4 @@
-"""What people see: one result on stdout, everything else on stderr."""
+"""What people see: one result on stdout, everything else on stderr, from the first of several processes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from moceir_edge.processes import is_first_process
 from moceir_edge.terms import Item
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -21,17 +22,18 @@ INTERRUPTED = 130
 
 @dataclass
 class Console:
-    """How to talk: as JSON, loud or quiet, and into which log file."""
+    """How to talk: as JSON, loud or quiet, and into which log file; speaks: whether at all, beside errors."""
 
     as_json: bool = False
     verbose: bool = False
     quiet: bool = False
     log: Path | None = None
+    speaks: bool = field(default_factory=is_first_process)
     _started: float = field(default_factory=time.monotonic)
 
     def say(self, text: str) -> None:
         """A line for people, on stderr and in the log."""
-        if not self.quiet:
+        if self.speaks and not self.quiet:
             print(text, file=sys.stderr, flush=True)  # noqa: T201
         self.write_log(text)
 
@@ -47,7 +49,7 @@ class Console:
 
     def write_log(self, text: str) -> None:
         """A line in the log file, if there is one; work does not end because its log cannot be written."""
-        if self.log is None:
+        if self.log is None or not self.speaks:
             return
         try:
             with self.log.open("a", encoding="utf-8") as stream:
@@ -58,12 +60,13 @@ class Console:
 
     def result(self, value: dict[str, Any], text: str) -> None:
         """The one result: the JSON object on stdout, or its text."""
-        print(json.dumps(value, indent=1) if self.as_json else text, flush=True)  # noqa: T201
-        self.write_log(text)
+        if self.speaks:
+            print(json.dumps(value, indent=1) if self.as_json else text, flush=True)  # noqa: T201
+            self.write_log(text)
 
     def progress(self, items: Sequence[Item], label: str, /) -> Iterator[Item]:
         """A bar on a terminal, plain lines elsewhere, nothing when quiet."""
-        if self.quiet:
+        if self.quiet or not self.speaks:
             yield from items
         elif sys.stderr.isatty():
             yield from _bar(items, label)

@@ -82,7 +82,7 @@ def _asked(error: Any) -> str:
 
 
 def _failed(console: Console, what: str, remedy: str, *, code: int, **more: Any) -> int:
-    if console.as_json:
+    if console.as_json and console.speaks:
         print(json.dumps({"error": {"what": what, "remedy": remedy, "exit_code": code, **more}}))  # noqa: T201
     else:
         print(f"error: {_line(what)}\n  {_line(remedy)}", file=sys.stderr)  # noqa: T201

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -22,7 +23,7 @@ from moceir_edge.network.network import MoceIR
 from moceir_edge.processor import cores, processor_name
 from moceir_edge.program.lower import lower
 from moceir_edge.program.passes.fold_norms import fold_norms
-from moceir_edge.targets.onnx_costs import SETTLE_S, cut_out, shape_of, signature
+from moceir_edge.targets.onnx_costs import cut_out, shape_of, signature
 from moceir_edge.targets.onnx_graph import onnx_model
 from moceir_edge.targets.onnx_runtime import session
 from moceir_edge.terms import Progress, silent
@@ -32,6 +33,9 @@ ROUNDS = 7
 
 TRIALS = 4
 """How often a plan is corrected by what it took as a whole."""
+
+REFERENCE = -1
+"""Stands for the model that the others are timed beside."""
 
 CLOSE = 0.03
 """Of the limit: a plan that is this much faster is not made slower."""
@@ -43,37 +47,45 @@ def time_tables(measured: Measured, *, progress: Progress = silent) -> dict[int,
     The options of a part are timed side by side, round by round; parts of equal operations and shapes once. What
     belongs to no part is what the whole takes beyond them.
     """
-    timed: dict[str, tuple[int, ...]] = {}
+    beside = _Beside(cut_out(_exported(measured.network), measured.parts[0].name))
+    found: dict[str, tuple[float, ...]] = {}
     trunks = list(measured.trunks.items())
-    return {width: _width(measured, trunk, timed) for width, trunk in progress(trunks, "timing parts")}
+    timed = [_multiples(measured, trunk, beside, found) for _, trunk in progress(trunks, "timing parts")]
+    scale = 1000 * beside.reference_ms
+    return {width: _width(trunk, each, scale) for (width, trunk), each in zip(trunks, timed, strict=True)}
 
 
-def _width(measured: Measured, trunk: Mapping[str, tuple[int, ...]], timed: dict[str, tuple[int, ...]]) -> Width:
-    """timed: what is known of parts by their signature, and grows."""
+class _Multiples(NamedTuple):
+    """Times as multiples of the reference's: of the whole network, and of the options of every part."""
+
+    whole: float
+    parts: dict[str, tuple[float, ...]]
+
+
+def _multiples(
+    measured: Measured, trunk: Mapping[str, tuple[int, ...]], beside: _Beside, found: dict[str, tuple[float, ...]]
+) -> _Multiples:
+    """found: what is known of parts by their signature, and grows."""
     exported = [_with_options(measured, trunk, number) for number in range(most_options(measured.parts))]
     parts = {}
     for part in measured.parts:
         cuts = [cut_out(model, part.name) for model, _ in zip(exported, part.options, strict=False)]
         key = signature(cuts[0], Group(part.name, ()))
-        if key not in timed:
-            timed[key] = _microseconds(cuts)
-        parts[part.name] = timed[key]
-    (whole,) = _microseconds(exported[:1])
-    return Width(trunk, CostTable(max(0, whole - sum(costs[0] for costs in parts.values())), parts))
+        if key not in found:
+            found[key] = beside.multiples(cuts)
+        parts[part.name] = found[key]
+    return _Multiples(beside.multiples(exported[:1])[0], parts)
+
+
+def _width(trunk: Mapping[str, tuple[int, ...]], timed: _Multiples, scale: float) -> Width:
+    parts = {name: tuple(round(scale * each) for each in multiples) for name, multiples in timed.parts.items()}
+    base = max(0, round(scale * timed.whole) - sum(costs[0] for costs in parts.values()))
+    return Width(trunk, CostTable(base, parts))
 
 
 def _with_options(measured: Measured, trunk: Mapping[str, tuple[int, ...]], number: int) -> onnx.ModelProto:
     kept = with_options(trunk, measured.parts, number)
     return _exported(MoceIR(cut_architecture(measured.network.architecture, kept)).eval())
-
-
-def _microseconds(models: Sequence[onnx.ModelProto]) -> tuple[int, ...]:
-    """Of the first one, the median; of the others, the median of the rounds' ratios to it times that."""
-    calls = {number: _call(model) for number, model in enumerate(models)}
-    found = interleaved_ms(calls, rounds=ROUNDS, settle_s=SETTLE_S)
-    first = median(found[0])
-    ratios = (median(a / b for a, b in zip(found[number], found[0], strict=True)) for number in calls)
-    return tuple(round(1000 * first * ratio) for ratio in ratios)
 
 
 def plans_within(
@@ -85,9 +97,11 @@ def plans_within(
     itself, the plan is made again with that much more or less. PlanError names the shortest time that was reached.
     """
     architecture = measured.network.architecture
-    beside = _Beside(measured.network)
+    beside = _Beside(_exported(measured.network))
     if beside.latency_ms(measured.network) <= limit_ms:
-        raise PlanError(f"the model takes {beside.whole_ms:.1f} ms, and {limit_ms:g} are asked for", "ask for fewer")
+        raise PlanError(
+            f"the model takes {beside.reference_ms:.1f} ms, and {limit_ms:g} are asked for", "ask for fewer"
+        )
     timed: list[Timed] = []
     fitting: list[NarrowingPlan] = []
     for width in progress(sorted(tables, reverse=True), "timing plans"):
@@ -108,7 +122,7 @@ def plans_within(
     if not fitting:
         raise PlanError(_shortest(measured, tables, timed, limit_ms), "allow more")
     what = f"ONNX Runtime, float32, {SIZE[1]}x{SIZE[0]}, {processor_name()} with {cores()} threads"
-    return tuple(fitting), LatencySearch(limit_ms=limit_ms, whole_ms=beside.whole_ms, what=what, timed=tuple(timed))
+    return tuple(fitting), LatencySearch(limit_ms=limit_ms, whole_ms=beside.reference_ms, what=what, timed=tuple(timed))
 
 
 def _shortest(measured: Measured, tables: Mapping[int, Width], timed: Sequence[Timed], limit_ms: float) -> str:
@@ -131,22 +145,29 @@ def _plan(measured: Measured, tables: Mapping[int, Width], width: int, budget: i
 
 
 class _Beside:
-    """Times networks against the whole one."""
+    """Times models beside a reference, round by round, so that a slow minute of the machine hits both."""
 
-    def __init__(self, whole: MoceIR) -> None:
-        self._whole = _call(_exported(whole))
+    def __init__(self, reference: onnx.ModelProto) -> None:
+        self._reference = _call(reference)
         self._times: list[float] = []
 
     @property
-    def whole_ms(self) -> float:
+    def reference_ms(self) -> float:
         """Median over everything that was timed."""
         return median(self._times)
 
+    def multiples(self, models: Sequence[onnx.ModelProto]) -> tuple[float, ...]:
+        """Of each model, the median of the rounds' ratios to the reference."""
+        calls = {REFERENCE: self._reference, **{number: _call(model) for number, model in enumerate(models)}}
+        found = interleaved_ms(calls, rounds=ROUNDS)
+        reference = found.pop(REFERENCE)
+        self._times += reference
+        return tuple(median(a / b for a, b in zip(times, reference, strict=True)) for times in found.values())
+
     def latency_ms(self, narrow: MoceIR) -> float:
-        """The median of the rounds' ratios, times what the whole network takes."""
-        found = interleaved_ms({"whole": self._whole, "narrow": _call(_exported(narrow))}, rounds=ROUNDS)
-        self._times += found["whole"]
-        return self.whole_ms * median(a / b for a, b in zip(found["narrow"], found["whole"], strict=True))
+        """Of a network, at the speed that the reference had in all."""
+        (multiple,) = self.multiples([_exported(narrow)])
+        return self.reference_ms * multiple
 
 
 def _exported(network: MoceIR) -> onnx.ModelProto:

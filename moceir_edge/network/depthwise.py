@@ -1,8 +1,8 @@
 """Depthwise convolution whose weights are learned faster on CPUs.
 
 PyTorch's CPU kernels for the gradient of depthwise weights stop at 3x3: larger ones take a generic path, 20 to 60 times
-as long as the convolution itself. Here that gradient is a few matrix products, one for each row of the kernel: rows of
-the input against rows of the result's gradient, whose diagonals are summed up.
+as long as the convolution itself. Here that gradient is a few matrix products, one for each row of the kernel: segments
+of the input's rows against those of the result's gradient, whose diagonals are summed up.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from torch.nn import functional
 
 FAST_SIDE = 3
 """Up to this side the library has a kernel of its own."""
+
+SEGMENT = 16
+"""Pixels of a row at once: of longer ones, most products lie beside the diagonals that are wanted."""
 
 
 class DepthwiseConv(nn.Conv2d):
@@ -59,13 +62,14 @@ def weight_gradient(x: Tensor, gradient: Tensor, side: int) -> Tensor:
     x, gradient: (N, C, H, W).
     """
     count, channels, height, width = x.shape
-    half, wide = side // 2, width + side - 1
-    padded = functional.pad(x, (half, half, half, half)).transpose(0, 1).contiguous()
-    rows = gradient.transpose(0, 1).reshape(channels, count * height, width)
+    segment = max(length for length in range(1, min(SEGMENT, width) + 1) if width % length == 0)
+    half, segments, wide = side // 2, width // segment, segment + side - 1
+    padded = functional.pad(x.contiguous(), (half, half, half, half)).unfold(3, wide, segment)
+    shifted = padded.reshape(count * channels, (height + 2 * half) * segments, wide)
+    rows = gradient.reshape(count * channels, height * segments, segment)
+    shape, strides = (count, channels, side, segment), (channels * wide * segment, wide * segment, segment, segment + 1)
     taps = []
     for row in range(side):
-        shifted = padded[:, :, row : row + height].reshape(channels, count * height, wide)
-        products = torch.bmm(shifted.transpose(1, 2), rows)  # (C, wide, width)
-        diagonals = products.as_strided((channels, side, width), (wide * width, width, width + 1))
-        taps.append(diagonals.sum(-1))
+        products = torch.bmm(shifted[:, row * segments : (row + height) * segments].transpose(1, 2), rows)
+        taps.append(products.as_strided(shape, strides).sum((0, 3)))  # diagonals of (N C, wide, segment)
     return torch.stack(taps, 1)[:, None]

@@ -1,6 +1,7 @@
 """The layers every block is made of (paper, section 3; attention and feed-forward after Restormer, CVPR 2022).
 
 Module and parameter names are those of the published checkpoints. Every convolution has stride 1 and keeps the size.
+While a network learns, some layers compute the same in another way, whose gradients take less time.
 """
 
 from __future__ import annotations
@@ -16,9 +17,22 @@ NORM_EPSILON = 1e-5
 UNIT_EPSILON = 1e-12
 
 
+class PointwiseConv(nn.Conv2d):
+    """1x1 convolution; learns as matrix products, which are cheapest with channels last in memory."""
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = False) -> None:
+        super().__init__(inputs, outputs, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, D, H, W)."""
+        if not self.training:
+            return super().forward(x)
+        return functional.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
+
+
 def pointwise(inputs: int, outputs: int, *, bias: bool = False) -> nn.Conv2d:
     """1x1 convolution."""
-    return nn.Conv2d(inputs, outputs, 1, bias=bias)
+    return PointwiseConv(inputs, outputs, bias=bias)
 
 
 def depthwise(channels: int, side: int, *, bias: bool = False) -> nn.Conv2d:
@@ -42,9 +56,19 @@ class ChannelNorm(nn.Module):
         self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
-        centred = x - x.mean(1, keepdim=True)
-        deviation = torch.sqrt((centred * centred).mean(1, keepdim=True) + self.epsilon)
-        return centred / deviation * self.body.weight[:, None, None] + self.body.bias[:, None, None]
+        if not self.training:
+            return normalized(x, self.body.weight, self.body.bias, self.epsilon)
+        last = x.permute(0, 2, 3, 1)
+        return functional.layer_norm(last, last.shape[3:], self.body.weight, self.body.bias, self.epsilon).permute(
+            0, 3, 1, 2
+        )
+
+
+def normalized(x: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:
+    """What `ChannelNorm` is, step by step; weight, bias: (C,)."""
+    centred = x - x.mean(1, keepdim=True)
+    deviation = torch.sqrt((centred * centred).mean(1, keepdim=True) + epsilon)
+    return centred / deviation * weight[:, None, None] + bias[:, None, None]
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor) -> Tensor:
@@ -57,8 +81,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor) -> Tensor:
     heads = temperature.shape[0]
     rows = (batch, heads, channels // heads, height * width)
     q, k, v = q.reshape(rows), k.reshape(rows), v.reshape(rows)
-    q_norm = torch.sqrt((q * q).sum(-1, keepdim=True)).clamp_min(UNIT_EPSILON)
-    k_norm = torch.sqrt((k * k).sum(-1, keepdim=True)).clamp_min(UNIT_EPSILON)
+    q_norm, k_norm = (torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min(UNIT_EPSILON) for x in (q, k))
     similarity = q @ k.transpose(-2, -1) / q_norm / k_norm.transpose(-2, -1)
     return (torch.softmax(similarity * temperature, -1) @ v).reshape(batch, channels, height, width)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +15,10 @@ from moceir_edge.data.dataset import Dataset, Sample
 from moceir_edge.metrics import quality_db
 from moceir_edge.network.network import KEEP, Midway, MoceIR
 from moceir_edge.runner import Image, pad
-from moceir_edge.terms import SIZE_MULTIPLE, Progress
+from moceir_edge.sharing import over_processes
+from moceir_edge.terms import SIZE_MULTIPLE, Progress, Task
+
+Result = TypeVar("Result")
 
 CROP = 256
 """Longest side of a crop: the routers see a whole picture, and no more is needed to see what an expert adds."""
@@ -39,11 +43,17 @@ class Crop:
         return None if self.target is None else min(quality_db(self.target, restored), BEST_DB)
 
 
-def crops(dataset: Dataset, progress: Progress, label: str) -> Iterator[Crop]:
-    """The centre of every sample."""
-    for sample in progress(dataset.samples, label):
+def over_crops(
+    function: Callable[[Crop], Result], dataset: Dataset, label: str, *, progress: Progress
+) -> list[tuple[Task, Result]]:
+    """`function` of the centre of every sample, with the sample's task; see `over_processes`."""
+
+    def of_sample(sample: Sample) -> tuple[Task, Result]:
         pair = sample.load()
-        yield Crop(sample, _centre(pair.input), None if pair.target is None else _centre(pair.target))
+        crop = Crop(sample, _centre(pair.input), None if pair.target is None else _centre(pair.target))
+        return sample.task, function(crop)
+
+    return over_processes(of_sample, dataset.samples, label, progress=progress)
 
 
 class Replay:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean, pstdev
 
 import numpy as np
@@ -13,7 +14,7 @@ from moceir_edge.data.dataset import Dataset, Sample
 from moceir_edge.data.split import subset
 from moceir_edge.network.checkpoint import LoadedModel
 from moceir_edge.records import Record
-from moceir_edge.routing.crops import CROP, PER_TASK, Crop, Replay, crops
+from moceir_edge.routing.crops import CROP, PER_TASK, Crop, Replay, over_crops
 from moceir_edge.routing.observe import require_routers
 from moceir_edge.terms import Progress, Task, silent
 
@@ -62,8 +63,9 @@ def measure_noise(
     require_routers(model)
     chosen = subset(dataset, per_task)
     measured: dict[Task, list[_Picture]] = defaultdict(list)
-    for crop in crops(chosen, progress, "measuring routing noise"):
-        measured[crop.sample.task].append(_measured(model, crop, draws=draws, seed=seed))
+    look = partial(_measured, model, draws=draws, seed=seed)
+    for task, picture in over_crops(look, chosen, "measuring routing noise", progress=progress):
+        measured[task].append(picture)
     return Noise(
         draws=draws,
         seed=seed,

@@ -12,6 +12,7 @@ from moceir_edge.errors import CheckpointError
 from moceir_edge.network.checkpoint import LoadedModel
 from moceir_edge.records import Record
 from moceir_edge.runner import NetworkRunner, Outputs, run_padded
+from moceir_edge.sharing import over_processes
 from moceir_edge.terms import Progress, Task, silent
 
 
@@ -64,14 +65,12 @@ def observe(model: LoadedModel, dataset: Dataset, *, progress: Progress = silent
     require_routers(model)
     runner = NetworkRunner(model.network)
     architecture = model.architecture
-    return Observation(
-        layers=architecture.layers,
-        experts=architecture.experts,
-        pictures=tuple(
-            _observed(sample, run_padded(runner, sample.load().input))
-            for sample in progress(dataset.samples, "observing")
-        ),
-    )
+
+    def observed(sample: Sample) -> Observed:
+        return _observed(sample, run_padded(runner, sample.load().input))
+
+    pictures = over_processes(observed, dataset.samples, "observing", progress=progress)
+    return Observation(layers=architecture.layers, experts=architecture.experts, pictures=tuple(pictures))
 
 
 def require_routers(model: LoadedModel) -> None:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from statistics import fmean
 
 from moceir_edge.data.dataset import Dataset
@@ -14,7 +15,7 @@ from moceir_edge.metrics import finite, psnr_db
 from moceir_edge.network.checkpoint import LoadedModel
 from moceir_edge.network.network import KEEP, SHORTCUT
 from moceir_edge.records import Record
-from moceir_edge.routing.crops import CROP, PER_TASK, Crop, Replay, crops
+from moceir_edge.routing.crops import CROP, PER_TASK, Crop, Replay, over_crops
 from moceir_edge.terms import Progress, Task, silent
 
 IDLE_DB = 0.01
@@ -100,12 +101,10 @@ def measure_relevance(
     chosen = subset(dataset, per_task)
     trials = _trials(model)
     outcomes: dict[tuple[Task, str, int], list[_Outcome]] = defaultdict(list)
-    for crop in crops(chosen, progress, "measuring relevance"):
-        replay = Replay(model.network, crop.image)
-        for trial in trials:
-            if not _is_own(trial.routes, replay.routes):
-                key = (crop.sample.task, trial.layer, trial.replacement)
-                outcomes[key].append(_outcome(crop, replay, trial.routes))
+    look = partial(_tried, model, trials)
+    for task, tried in over_crops(look, chosen, "measuring relevance", progress=progress):
+        for trial, outcome in tried:
+            outcomes[task, trial.layer, trial.replacement].append(outcome)
     rows = tuple(
         LayerRelevance(task=task, layer=layer, changes=_changes(task, layer, trials, outcomes))
         for task in chosen.tasks
@@ -126,6 +125,13 @@ def _trials(model: LoadedModel) -> tuple[_Trial, ...]:
     ]
     common = set.intersection(*(set(block.kept) for _, block in blocks))
     return (*single, *(_Trial(EVERYWHERE, index, (index,) * count) for index in (*sorted(common), SHORTCUT)))
+
+
+def _tried(model: LoadedModel, trials: Iterable[_Trial], crop: Crop) -> list[tuple[_Trial, _Outcome]]:
+    """What a crop says of every trial that changes one of its routes."""
+    replay = Replay(model.network, crop.image)
+    changing = (trial for trial in trials if not _is_own(trial.routes, replay.routes))
+    return [(trial, _outcome(crop, replay, trial.routes)) for trial in changing]
 
 
 def _is_own(routes: Sequence[int], own: Sequence[int]) -> bool:

@@ -29,9 +29,6 @@ from moceir_edge.timing import interleaved_ms
 ROUNDS = 11
 """Runs of each choice of a part, in turn."""
 
-SETTLE_S = 0.003
-"""Before each: the threads of the one before wait busily for a while, and would take its cores."""
-
 
 class Runtime(NamedTuple):
     """What runs the parts. load: a model, with activations as uint8, as a call with its inputs by name."""
@@ -129,6 +126,6 @@ def _timed(
         return lambda: run(feed)
 
     calls = {choice: call(choice) for choice in group.choices}
-    rounds = {choice: np.asarray(ms) for choice, ms in interleaved_ms(calls, rounds=ROUNDS, settle_s=SETTLE_S).items()}
+    rounds = {choice: np.asarray(ms) for choice, ms in interleaved_ms(calls, rounds=ROUNDS).items()}
     floats = rounds[Choice.FLOAT]
     return {choice: float(np.median(ms / floats) * np.median(floats)) for choice, ms in rounds.items()}

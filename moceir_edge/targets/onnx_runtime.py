@@ -43,6 +43,8 @@ def session(
         raise MissingBackendError("onnxruntime is not installed", REPAIR) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Threads that go on waiting busily after a run take the cores of whatever runs next: other sessions, too.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     if wide_sums:
         options.add_session_config_entry("session.x64quantprecision", "1")
     if threads is not None:

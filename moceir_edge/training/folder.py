@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from moceir_edge.errors import InputError, OutputError
+from moceir_edge.processes import is_first_process
 from moceir_edge.records import Record, canonical_json, replacing_file, sha256_of_value, writing
 from moceir_edge.terms import Task
-from moceir_edge.training.processes import is_first_process
 from moceir_edge.training.recipe import TrainingRecipe
 from moceir_edge.training.sources import TrainSample
 

@@ -1,24 +1,14 @@
-"""The processes of a training run, as torchrun or Slurm started them."""
+"""How many processes a training run has."""
 
 from __future__ import annotations
 
-import os
-
 import torch
+
+from moceir_edge.processes import on_this_machine, place, were_started
 
 
 def processes_and_nodes() -> tuple[int, int]:
     """Processes on a node, and nodes: what torchrun or Slurm started, else one for each GPU, or one."""
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))
-    if local:
-        return local, int(os.environ["WORLD_SIZE"]) // local
-    if "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
-        nodes = int(os.environ.get("SLURM_NNODES", "1"))
-        return int(os.environ["SLURM_NTASKS"]) // nodes, nodes
+    if were_started():
+        return on_this_machine(), place()[1] // on_this_machine()
     return max(1, torch.cuda.device_count()), 1
-
-
-def is_first_process() -> bool:
-    """Whether this process is the one that writes and speaks."""
-    ranks = [os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK")]
-    return next((rank for rank in ranks if rank is not None), "0") == "0"

@@ -22,6 +22,7 @@ from moceir_edge.errors import InputError, OutputError
 from moceir_edge.network.architecture import size_name
 from moceir_edge.network.checkpoint import LoadedModel, convert, load, save
 from moceir_edge.network.network import MoceIR
+from moceir_edge.processes import is_first_process
 from moceir_edge.records import output_error, sha256_of_value
 from moceir_edge.terms import Progress, Task, silent, tasks_from_names
 from moceir_edge.training.balance import balance_over_processes
@@ -31,7 +32,7 @@ from moceir_edge.training.feed import Feed
 from moceir_edge.training.folder import CHECKPOINT, MODEL, PUBLISHED, Begun, hash_of_samples, history, take_up
 from moceir_edge.training.initial import fresh_network, network_of, raise_experts
 from moceir_edge.training.module import Training
-from moceir_edge.training.processes import is_first_process, processes_and_nodes
+from moceir_edge.training.processes import processes_and_nodes
 from moceir_edge.training.recipe import TrainingRecipe
 from moceir_edge.training.result import Trained
 

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from statistics import median
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from moceir_edge.network.depthwise import DepthwiseConv
+from moceir_edge.network.layers import ChannelNorm, PointwiseConv, normalized
 from moceir_edge.network.network import MoceIR
 from moceir_edge.processor import cores, processor_name
 from moceir_edge.records import Record
@@ -21,6 +22,7 @@ from moceir_edge.runner import torch_threads
 from moceir_edge.timing import interleaved_ms
 from moceir_edge.training.initial import fresh_network
 from moceir_edge.training.losses import frequency_loss, pixel_loss
+from moceir_edge.training.module import as_learned
 
 ROUNDS = 9
 
@@ -40,7 +42,7 @@ class StepSpeed(Record):
 def measure_step(size: str, *, batch: int = 8, patch: int = 64, rounds: int = ROUNDS) -> StepSpeed:
     """Forward, backward and AdamW of a batch of noise, interleaved, with a thread for each core."""
     ours = fresh_network(size, seed=0, complexity=True).train()
-    calls = {"ours": _step(ours, batch, patch, fused=True), "plain": _step(plain(ours), batch, patch, fused=False)}
+    calls = {"ours": _step(ours, batch, patch, plain=False), "plain": _step(plain(ours), batch, patch, plain=True)}
     with torch_threads(cores()):
         found = interleaved_ms(calls, rounds=rounds)
     ratio = median(a / b for a, b in zip(found["plain"], found["ours"], strict=True))
@@ -57,20 +59,28 @@ def measure_step(size: str, *, batch: int = 8, patch: int = 64, rounds: int = RO
 
 
 def plain(network: MoceIR) -> MoceIR:
-    """The same network with PyTorch's own convolutions everywhere."""
+    """The same network with PyTorch's own convolutions everywhere, and normalization step by step."""
     other = copy.deepcopy(network)
     for module in other.modules():
-        if isinstance(module, DepthwiseConv):
+        if isinstance(module, DepthwiseConv | PointwiseConv):
             module.__class__ = nn.Conv2d  # type: ignore[assignment]
+        elif isinstance(module, ChannelNorm):
+            module.__class__ = _PlainNorm
     return other
 
 
-def _step(network: MoceIR, batch: int, patch: int, *, fused: bool) -> Callable[[], object]:
+class _PlainNorm(ChannelNorm):
+    def forward(self, x: Tensor) -> Tensor:
+        return normalized(x, self.body.weight, self.body.bias, self.epsilon)
+
+
+def _step(network: MoceIR, batch: int, patch: int, *, plain: bool) -> Callable[[], object]:
     random = torch.Generator().manual_seed(0)
     source, target = (torch.rand(batch, 3, patch, patch, generator=random) for _ in range(2))
+    source = source if plain else as_learned(source)
     architecture = network.architecture
     noise = torch.randn(batch, len(architecture.layers), architecture.experts, generator=random)
-    optimizer = torch.optim.AdamW(network.parameters(), 1e-6, fused=fused)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-6, fused=not plain)
 
     def step() -> None:
         restored = network(source, noise=noise)

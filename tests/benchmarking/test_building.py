@@ -105,7 +105,9 @@ def test_recipes_are_the_bundled_one_at_a_fixed_size() -> None:
 
 def test_variants_keep_their_order_and_their_meaning() -> None:
     """However they are asked for; all where none is named; every one explained."""
-    assert variants_from_names(["lowered", "eager"]) == (Variant.EAGER, Variant.LOWERED)
-    assert variants_from_names([]) == tuple(Variant) == tuple(MEANINGS)
+    assert variants_from_names(["lowered", "eager"], narrowed=False) == (Variant.EAGER, Variant.LOWERED)
+    assert variants_from_names(["lowered"], narrowed=True) == (Variant.LOWERED, Variant.WHOLE)
+    assert variants_from_names([], narrowed=True) == tuple(Variant) == tuple(MEANINGS)
+    assert set(Variant) - set(variants_from_names([], narrowed=False)) == {Variant.WHOLE}
     with pytest.raises(InputError, match="unknown variant 'fast'"):
-        variants_from_names(["fast"])
+        variants_from_names(["fast"], narrowed=False)

@@ -459,6 +459,10 @@ COMMANDS = {
             "side": SIDES_OF_PICTURES,
             "experts": EXPERTS,
             "routing": ROUTINGS,
+            "whole": {
+                "of a full model": ("slim.safetensors", r"model\.safetensors: no model was narrowed to this one"),
+                "absent": ("nowhere", r"nowhere: no such file"),
+            },
             "task": TASKS,
             "data": {**DATA, **TARGETS, "one picture": ("wrong/single", "too few pictures to calibrate")},
             "rounds": {"0": ("0", "0 rounds are too few"), "no number": ("few", "--rounds")},
@@ -472,6 +476,7 @@ COMMANDS = {
             "side": "--size <side>",
             "experts": "--experts <experts>",
             "routing": "--task derain --routing <routing>",
+            "whole": "--whole <whole>",
             "task": "--routing routing.json --task <task>",
             "data": "--data <data>",
             "rounds": "--rounds <rounds>",
