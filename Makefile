@@ -2,10 +2,12 @@
 #
 # PYTHON       the Python that .venv is made of
 # TORCH_INDEX  an index of PyTorch wheels to prefer, such as the one for CPUs; empty: the index pip knows
+# NPM          what installs onnxruntime-web for the browser target; where it is missing, so is the target
 # WORKERS      processes that run the tests; each computes with one thread
 
 PYTHON ?= python3
 TORCH_INDEX ?=
+NPM ?= npm
 WORKERS ?= 2
 
 BIN := .venv/bin
@@ -17,11 +19,13 @@ export TORCH_INDEX
 
 setup: .venv/.ready
 
-.venv/.ready: pyproject.toml constraints.txt
+.venv/.ready: pyproject.toml constraints.txt devices/browser/package-lock.json
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) install --quiet --constraint constraints.txt --upgrade pip
 	$(PIP) install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	if command -v $(NPM) >/dev/null; then $(NPM) ci --prefix devices/browser --no-audit --no-fund --loglevel=error; \
+	else echo "$(NPM) is not installed: the browser target is left out"; fi
 	touch $@
 
 demo: setup

@@ -59,6 +59,7 @@ class TargetName(StrEnum):
     TENSORRT = "tensorrt"
     COREML = "coreml"
     OPENVINO = "openvino"
+    BROWSER = "browser"
 
 
 class GateState(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
@@ -493,6 +494,23 @@ def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder tha
 
         path = run_report(run)
     console.result({"report": str(path)}, f"wrote {path}")
+
+
+@app.command(**_example("serve artifact --port 8000"))
+def serve(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that export wrote for the browser.")],
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 8000,
+) -> None:
+    """Open a browser artifact from this machine, until Ctrl-C."""
+    console = _console()
+    from moceir_edge.serving import Serving
+    from moceir_edge.serving import serve as run_serve
+
+    def ready(serving: Serving) -> None:
+        console.result(serving.model_dump(mode="json"), f"{serving.url} serves {serving.folder}; Ctrl-C ends it")
+
+    with contextlib.suppress(KeyboardInterrupt):
+        run_serve(folder, port=port, ready=ready)
 
 
 @app.command(**_example("doctor"))

@@ -102,17 +102,18 @@ def plans_within(
         raise PlanError(
             f"the model takes {beside.reference_ms:.1f} ms, and {limit_ms:g} are asked for", "ask for fewer"
         )
+    speed = tables[architecture.width].costs.whole / 1000 / beside.reference_ms  # of the machine: then over now
     timed: list[Timed] = []
     fitting: list[NarrowingPlan] = []
     for width in progress(sorted(tables, reverse=True), "timing plans"):
         only = {width: tables[width], architecture.width: tables[architecture.width]}
-        allowed, best = limit_ms, None
+        allowed, best = limit_ms * speed, None
         for _ in range(TRIALS):
             plan = _plan(measured, only, width, round(1000 * allowed))
             if plan is None:
                 break
             latency = beside.latency_ms(cut_network(measured.network, plan)[0])
-            timed.append(Timed(trunk=width, predicted_ms=plan.cost / 1000, latency_ms=latency))
+            timed.append(Timed(trunk=width, predicted_ms=plan.cost / 1000 / speed, latency_ms=latency))
             if latency <= limit_ms and (best is None or plan.error < best.error):
                 best = plan
             if latency <= limit_ms and (latency >= (1 - CLOSE) * limit_ms or plan.error == 0):

@@ -47,6 +47,12 @@ class OpenVINOOptions(Record):
     floats: Literal["float32", "bfloat16"] = "float32"
 
 
+class BrowserOptions(Record):
+    """A page for the browser: webgpu puts 27 MB beside it, which only a browser with WebGPU fetches, when asked to."""
+
+    webgpu: bool = True
+
+
 class QuantizeOptions(Record):
     """Post-training quantization: `pictures` crops of `crop` pixels calibrate; what matches `keep_float` stays float.
 
@@ -95,6 +101,7 @@ class Recipe(Record):
     tensorrt: TensorRTOptions | None = None
     coreml: CoreMLOptions | None = None
     openvino: OpenVINOOptions | None = None
+    browser: BrowserOptions | None = None
     quantize: QuantizeOptions | None = None
     limits: Limits = Limits()
 
@@ -131,6 +138,11 @@ class Recipe(Record):
         return self.openvino or OpenVINOOptions()
 
     @property
+    def browser_options(self) -> BrowserOptions:
+        """The section, or its defaults."""
+        return self.browser or BrowserOptions()
+
+    @property
     def quantize_options(self) -> QuantizeOptions:
         """The section, or its defaults."""
         return self.quantize or QuantizeOptions()
@@ -153,6 +165,8 @@ def contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
             yield from _openvino_contradictions(said)
         case TargetName.COREML:
             yield from _coreml_contradictions(said)
+        case TargetName.BROWSER:
+            yield from _browser_contradictions(said)
         case _:
             if precision == Precision.BFLOAT16 and target is not None:
                 yield ("precision",), f"bfloat16 is offered for target openvino only, not {target}"
@@ -164,6 +178,13 @@ def _openvino_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[st
         yield ("precision",), "OpenVINO's CPU computes in float32, bfloat16 or int8, not in float16"
     if said.get("openvino") is not None and precision in (Precision.FLOAT32, Precision.BFLOAT16):
         yield ("openvino",), f"only for precision int8, not {precision}"
+
+
+def _browser_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
+    if said.get("precision") in (Precision.FLOAT16, Precision.BFLOAT16):
+        yield ("precision",), "WebAssembly computes in float32 or int8"
+    if said.get("gates_input"):
+        yield ("gates_input",), "the page lets the model decide its own route"
 
 
 def _coreml_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:

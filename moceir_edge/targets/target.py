@@ -96,6 +96,7 @@ _MODULES = {
     TargetName.TENSORRT: "moceir_edge.targets.to_tensorrt",
     TargetName.COREML: "moceir_edge.targets.to_coreml",
     TargetName.OPENVINO: "moceir_edge.targets.to_openvino",
+    TargetName.BROWSER: "moceir_edge.targets.to_browser",
 }
 
 

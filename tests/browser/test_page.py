@@ -1,0 +1,306 @@
+"""The page in a real Chromium: a rainy picture in, the canvas compared with what Python makes of it."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from moceir_edge.artifacts import read_artifact
+from moceir_edge.data.images import Picture, read_picture, write_picture
+from moceir_edge.metrics import psnr_db
+from moceir_edge.serving import open_server
+from moceir_edge.targets.onnx_runtime import OnnxRunner
+from moceir_edge.tiling import restore_pixels
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed, and it drives the browser")
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+PARITY_DB = 50.0
+PATIENCE_MS = 120_000
+
+pytestmark = pytest.mark.slow
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A Chromium of whatever name."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser is installed, none of {', '.join(BROWSERS)}")
+    with sync_api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=QUIET)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Open]:
+    """Opens a page in a new profile, and waits until the model is there; nothing may go wrong unsaid."""
+    contexts, wrong = [], []
+
+    def open_page(url: str, *, ready: bool = True, **options: Any) -> Any:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(url)
+        if ready:
+            wait_for(page, "Ready.")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+def wait_for(page: Any, text: str) -> None:
+    """Until the status says it."""
+    page.wait_for_function("text => document.getElementById('status').textContent.startsWith(text)", arg=text)
+
+
+def pixels_of(page: Any, canvas: str) -> NDArray[np.float32]:
+    """(3, H, W) in [0, 1] of a canvas."""
+    width, height, values = page.evaluate(
+        """id => { const c = document.getElementById(id);
+        return [c.width, c.height, [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]]; }""",
+        canvas,
+    )
+    return np.asarray(values, np.float32).reshape(height, width, 4)[..., :3].transpose(2, 0, 1) / 255
+
+
+def restored_here(artifact: Path, path: Path) -> NDArray[np.float32]:
+    """What ONNX Runtime and Python make of a picture file, in 8 bits."""
+    facts = read_artifact(artifact)
+    runner = OnnxRunner(artifact / facts.model, size=facts.fixed_size)
+    restored = restore_pixels(runner, read_picture(path).pixels)
+    rounded: NDArray[np.float32] = np.rint(255 * np.clip(restored, 0, 1)) / 255
+    return rounded
+
+
+def give(page: Any, path: Path) -> None:
+    """Choose a file, as a person does."""
+    page.set_input_files("#file", str(path))
+
+
+def test_a_rainy_picture_comes_back_restored(open_page: Open, url: str, artifact: Path, rain: Path) -> None:
+    """The canvas is what Python computes; the page says how long it took, and that the picture is of its task."""
+    page = open_page(url)
+    path = rain / "derain" / "input" / "0.png"
+    give(page, path)
+    wait_for(page, "Restored 72×64")
+    assert np.array_equal(np.rint(pixels_of(page, "before") * 255), np.rint(read_picture(path).pixels * 255))
+    assert psnr_db(restored_here(artifact, path), pixels_of(page, "after")) >= PARITY_DB
+    rows = page.locator("#times tr").all_inner_texts()
+    assert [row.split("\t")[0] for row in rows] == ["Decode", "Model", "Tiles and seams", "Draw"]
+    assert page.locator("#verdict").inner_text().startswith(("The picture looks like derain", "Only "))
+    assert page.locator("#error").is_hidden()
+
+
+def test_large_pictures_go_in_tiles(open_page: Open, url: str, artifact: Path, tmp_path: Path) -> None:
+    """Four times what the model serves, and a little, seams and all as in Python."""
+    path = tmp_path / "large.png"
+    write_picture(Picture(np.random.default_rng(0).random((3, 150, 131), np.float32)), path)
+    page = open_page(url)
+    give(page, path)
+    wait_for(page, "Restored 131×150")
+    assert psnr_db(restored_here(artifact, path), pixels_of(page, "after")) >= PARITY_DB
+
+
+def test_strength_and_divider(open_page: Open, url: str, rain: Path) -> None:
+    """Without strength the picture stays as it is; the divider moves with the keyboard."""
+    page = open_page(url)
+    give(page, rain / "derain" / "input" / "1.png")
+    wait_for(page, "Restored")
+    assert not np.array_equal(pixels_of(page, "after"), pixels_of(page, "before"))
+    page.focus("#strength")
+    page.keyboard.press("Home")
+    assert np.array_equal(pixels_of(page, "after"), pixels_of(page, "before"))
+    assert page.locator("#strength-value").inner_text() == "0 %"
+    page.focus("#split")
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("document.getElementById('stage').style.getPropertyValue('--split')") == "49%"
+
+
+def test_everything_is_reached_with_the_keyboard(open_page: Open, url: str) -> None:
+    """Tab, Enter and arrows do it all, and the example needs no file."""
+    page = open_page(url)
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "example":
+            break
+    page.keyboard.press("Enter")
+    wait_for(page, "Restored")
+    seen = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+    assert {"split", "strength", "save", "SUMMARY"} <= seen
+
+
+def test_the_result_is_saved_as_a_picture(open_page: Open, url: str, rain: Path, tmp_path: Path) -> None:
+    """The PNG holds what the canvas shows, under the picture's name."""
+    page = open_page(url)
+    give(page, rain / "derain" / "input" / "0.png")
+    wait_for(page, "Restored")
+    with page.expect_download() as download:
+        page.click("#save")
+    assert download.value.suggested_filename == "0.restored.png"
+    download.value.save_as(tmp_path / "saved.png")
+    np.testing.assert_allclose(read_picture(tmp_path / "saved.png").pixels, pixels_of(page, "after"), atol=1e-6)
+
+
+def test_the_device_is_checked_against_the_golden_pictures(open_page: Open, url: str) -> None:
+    """The page's own parity with the reference that travels with the artifact."""
+    page = open_page(url)
+    page.click("summary")
+    page.click("#check")
+    page.wait_for_function("() => document.getElementById('checked').textContent !== ''")
+    assert page.locator("#checked").inner_text().startswith("As the reference: ")
+    assert "not verified on a device" in page.locator("#facts").inner_text()
+
+
+def test_it_works_without_a_network(open_page: Open, url: str, rain: Path) -> None:
+    """Once loaded, also after a reload; and it asks nobody else for anything."""
+    page = open_page(url)
+    asked: list[str] = []
+    page.context.on("request", lambda request: asked.append(request.url))
+    page.evaluate("navigator.serviceWorker.ready.then(() => 0)")
+    page.wait_for_function("() => navigator.serviceWorker.controller !== null")
+    page.context.set_offline(True)
+    page.reload()
+    wait_for(page, "Ready.")
+    give(page, rain / "derain" / "input" / "0.png")
+    wait_for(page, "Restored")
+    assert all(each.startswith((url, "blob:", "data:")) for each in asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("text.png", b"no picture", "text.png cannot be read as a picture"),
+        ("empty.png", b"", "empty.png is empty"),
+        ("cut.png", None, "cut.png cannot be read as a picture"),
+    ],
+)
+def test_what_is_no_picture_is_refused(
+    open_page: Open, url: str, rain: Path, tmp_path: Path, name: str, content: bytes | None, says: str
+) -> None:
+    """With the reason on the page; the next picture is restored all the same."""
+    good = rain / "derain" / "input" / "0.png"
+    (tmp_path / name).write_bytes(good.read_bytes()[:60] if content is None else content)
+    page = open_page(url)
+    give(page, tmp_path / name)
+    page.wait_for_selector("#error:not([hidden])")
+    assert says in page.locator("#error").inner_text()
+    give(page, good)
+    wait_for(page, "Restored")
+    assert page.locator("#error").is_hidden()
+
+
+def test_a_hundred_megapixels_are_refused(open_page: Open, url: str, tmp_path: Path) -> None:
+    """Before the tab runs out of memory."""
+    Image.new("1", (10_000, 10_000)).save(tmp_path / "huge.png")
+    page = open_page(url)
+    give(page, tmp_path / "huge.png")
+    page.wait_for_selector("#error:not([hidden])")
+    assert "10000×10000 is more than the 50 megapixels" in page.locator("#error").inner_text()
+
+
+@contextmanager
+def plainly_served(folder: Path) -> Iterator[str]:
+    """By a server that sets no header and checks nothing."""
+
+    class Silent(SimpleHTTPRequestHandler):
+        extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript"}
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_any_server_will_do(open_page: Open, artifact: Path, rain: Path) -> None:
+    """Without isolation there is one thread, and the page says why; after a reload it isolates itself."""
+    with plainly_served(artifact) as plain:
+        page = open_page(plain)
+        page.click("summary")
+        assert "1 thread (the page is not isolated, so only one)" in page.locator("#facts").inner_text()
+        give(page, rain / "derain" / "input" / "0.png")
+        wait_for(page, "Restored")
+        page.wait_for_function("() => navigator.serviceWorker.controller !== null")
+        page.reload()
+        wait_for(page, "Ready.")
+        assert page.evaluate("crossOriginIsolated")
+
+
+@pytest.mark.parametrize("change", ["altered", "missing"])
+def test_another_model_on_the_server_is_found(open_page: Open, artifact: Path, tmp_path: Path, change: str) -> None:
+    """By its checksum, or because it is not there; the page says so and restores nothing."""
+    folder = copytree(artifact, tmp_path / "changed")
+    model = folder / read_artifact(artifact).model
+    if change == "altered":
+        content = bytearray(model.read_bytes())
+        content[len(content) // 2] ^= 1
+        model.write_bytes(content)
+    else:
+        model.unlink()
+    with plainly_served(folder) as plain:
+        page = open_page(plain, ready=False)
+        page.wait_for_selector("#error:not([hidden])")
+        says = "was altered on the server" if change == "altered" else "is missing on the server (404)"
+        assert f"model.onnx {says}" in page.locator("#error").inner_text()
+        assert page.locator("#example").is_disabled()
+
+
+def test_without_webassembly_it_says_so(open_page: Open, browser: Any, url: str) -> None:
+    """An old browser gets a sentence."""
+    context = browser.new_context()
+    context.add_init_script("delete globalThis.WebAssembly")
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_selector("#error:not([hidden])")
+    assert "no WebAssembly" in page.locator("#error").inner_text()
+    context.close()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)], ids=["desk", "phone"])
+def test_it_fits_the_screen(open_page: Open, url: str, rain: Path, tmp_path: Path, width: int, height: int) -> None:
+    """Nothing is cut off at the side, and there is ink on paper."""
+    page = open_page(url, viewport={"width": width, "height": height})
+    give(page, rain / "derain" / "input" / "2.png")
+    wait_for(page, "Restored")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.screenshot(path=str(tmp_path / "page.png"), full_page=True)
+    pixels = np.asarray(Image.open(tmp_path / "page.png").convert("L"))
+    assert pixels.shape[1] == width
+    assert pixels.std() > 10
+
+
+def test_serve_serves_it(open_page: Open, artifact: Path) -> None:
+    """With threads, as the server isolates the page at once."""
+    with open_server(artifact, port=0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = open_page(f"http://127.0.0.1:{server.server_port}")
+        assert page.evaluate("crossOriginIsolated")
+        server.shutdown()
