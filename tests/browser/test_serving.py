@@ -50,9 +50,10 @@ def test_kinds_and_isolation(url: str, name: str, kind: str) -> None:
     assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
 
 
-@pytest.mark.parametrize(
-    "path", ["/../slim.safetensors", "/%2e%2e/slim.safetensors", "/..%2fslim.safetensors", "/nothing", "/golden/"]
-)
+OUTSIDE = ("/../slim.safetensors", "/%2e%2e/slim.safetensors", "/..%2fslim.safetensors", "/nothing", "/golden/")
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
 def test_nothing_else_is_served(url: str, path: str) -> None:
     """Neither what lies beside the folder, nor lists of files."""
     status, _, body = answer(url, path)

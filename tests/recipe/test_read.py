@@ -57,7 +57,7 @@ def test_a_size_is_height_then_width(tmp_path: Path) -> None:
         ("- onnx\n", "Input should be a valid dictionary"),
         (
             "target: tpu\nprecision: float32\n",
-            "1: target: Input should be 'onnx', 'tensorrt', 'coreml', 'openvino' or 'browser'",
+            "1: target: Input should be 'onnx', 'tensorrt', 'coreml'",
         ),
         (f"{SHORTEST}speed: 9\n", "3: speed: no such key"),
         (f"{SHORTEST}onnx:\n  threads: 2\n", "4: onnx.threads: no such key"),
