@@ -10,19 +10,13 @@ def place() -> tuple[int, int]:
     if "WORLD_SIZE" in os.environ and "RANK" in os.environ:
         return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     if by_slurm():
-        return int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_NTASKS"])
+        return int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_STEP_NUM_TASKS"])
     return 0, 1
 
 
-def were_started() -> bool:
-    """Whether torchrun or Slurm started this process, be it alone."""
-    return "LOCAL_WORLD_SIZE" in os.environ or by_slurm()
-
-
 def by_slurm() -> bool:
-    """Whether srun started this process, and not a person's shell in an allocation."""
-    named = {"SLURM_NTASKS", "SLURM_PROCID"} <= os.environ.keys()
-    return named and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")
+    """Whether srun started this process: a batch script and a shell in an allocation are alone in it."""
+    return {"SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID"} <= os.environ.keys()
 
 
 def is_first_process() -> bool:
@@ -32,7 +26,9 @@ def is_first_process() -> bool:
 
 
 def on_this_machine() -> int:
-    """How many of them compute on this machine, by torchrun's or Slurm's word; 1 where nothing started several."""
+    """How many of them compute on this machine; 1 where nothing started several."""
     if "LOCAL_WORLD_SIZE" in os.environ:
         return int(os.environ["LOCAL_WORLD_SIZE"])
-    return int(os.environ["SLURM_NTASKS"]) // int(os.environ.get("SLURM_NNODES", "1")) if by_slurm() else 1
+    if by_slurm():
+        return max(1, int(os.environ["SLURM_STEP_NUM_TASKS"]) // int(os.environ.get("SLURM_STEP_NUM_NODES", "1")))
+    return 1

@@ -22,6 +22,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def allowed_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores()
+
+
 def has_vnni() -> bool | None:
     """Whether this x86 multiplies 8-bit integers without saturating (VNNI); None where that cannot be told."""
     if platform.machine() not in ("x86_64", "AMD64") or not CPUINFO.is_file():

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from moceir_edge.errors import ArtifactError, InputError
 from moceir_edge.network.network import MoceIR
 from moceir_edge.processes import on_this_machine
-from moceir_edge.processor import cores
+from moceir_edge.processor import allowed_cores
 from moceir_edge.program.execute import StaticNetwork
 from moceir_edge.terms import SIZE_MULTIPLE
 
@@ -148,7 +148,7 @@ def torch_threads(threads: int | None) -> Iterator[None]:
 def threads_of_share() -> int | None:
     """For each of the processes that torchrun or Slurm started on this machine; None where there is one."""
     processes = on_this_machine()
-    return max(1, cores() // processes) if processes > 1 else None
+    return max(1, allowed_cores() // processes) if processes > 1 else None
 
 
 def run_padded(runner: Runner, image: Image) -> Outputs:

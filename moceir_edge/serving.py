@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
-from functools import lru_cache, partial
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from http import HTTPStatus
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from io import BytesIO
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from moceir_edge.artifacts import read_artifact
+from moceir_edge.artifacts import FILE_NAME, read_artifact
 from moceir_edge.errors import ArtifactError, InputError
-from moceir_edge.records import Record
+from moceir_edge.records import Record, sha256_of_file
 from moceir_edge.terms import TargetName
 
+PORT = 8377
+"""Of no other program that is widely used: what a browser keeps belongs to host and port."""
+
 LOOPBACK = "127.0.0.1"
+NAMES = (LOOPBACK, "localhost")
+"""What a browser may call this machine; under any other name, another page is behind the request."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""What the page may load and reach: itself."""
 
 HEADERS = {
+    "Content-Security-Policy": POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -28,17 +41,14 @@ HEADERS = {
 }
 
 TYPES = {
-    ".mjs": "text/javascript",
+    ".css": "text/css",
+    ".html": "text/html; charset=utf-8",
     ".js": "text/javascript",
-    ".wasm": "application/wasm",
-    ".onnx": "application/octet-stream",
-    ".npy": "application/octet-stream",
     ".json": "application/json",
+    ".wasm": "application/wasm",
 }
 
-KEPT = 64
-"""Compressed files that are kept in memory."""
-
+INDEX = "index.html"
 LEVEL = 9
 """Of gzip: each file is compressed once."""
 
@@ -50,7 +60,7 @@ class Serving(Record):
     url: str
 
 
-def serve(folder: Path, *, port: int = 8000, ready: Callable[[Serving], None] = lambda _: None) -> None:
+def serve(folder: Path, *, port: int = PORT, ready: Callable[[Serving], None] = lambda _: None) -> None:
     """Serve a browser artifact on loopback until interrupted; port 0 takes a free one.
 
     ready: called once, when it can be reached. Errors: ArtifactError for another folder, or one with a file missing or
@@ -69,45 +79,61 @@ def open_server(folder: Path, *, port: int) -> ThreadingHTTPServer:
     if artifact.target is not TargetName.BROWSER:
         what = f"{folder}: made for {artifact.target}, and has no page"
         raise ArtifactError(what, "export with --recipe browser")
+    known = {FILE_NAME: sha256_of_file(folder / FILE_NAME), **{n: e.sha256 for n, e in artifact.files.items()}}
     try:
-        return ThreadingHTTPServer((LOOPBACK, port), partial(_Handler, directory=str(folder)))
+        return _Server((LOOPBACK, port), partial(_Handler, known=known, folder=folder))
     except OSError as error:
         what = f"port {port} cannot be had: {error.strerror}"
         raise InputError(what, "give another with --port, or 0 for a free one") from error
 
 
-class _Handler(SimpleHTTPRequestHandler):
-    extensions_map = {**SimpleHTTPRequestHandler.extensions_map, **TYPES}  # noqa: RUF012 (the base class has it so)
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
 
-    def send_head(self) -> BytesIO | BinaryIO | None:
-        """As the base class, gzip-compressed where the browser takes that; folders are not listed."""
-        path = Path(self.translate_path(self.path))
-        if path.is_dir():
-            path /= "index.html"
-        if not path.is_file():
-            self.send_error(HTTPStatus.NOT_FOUND)
-            return None
-        packed = "gzip" in self.headers.get("Accept-Encoding", "")
-        content = _packed(path, path.stat().st_mtime_ns) if packed else path.read_bytes()
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", self.guess_type(str(path)))
-        self.send_header("Content-Length", str(len(content)))
-        if packed:
-            self.send_header("Content-Encoding", "gzip")
-        self.end_headers()
-        return BytesIO(content)
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A browser that leaves in the middle, as it does when a page is reloaded, is no error."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
-    def end_headers(self) -> None:
-        """With what every answer carries."""
-        for name, value in HEADERS.items():
+
+class _Handler(BaseHTTPRequestHandler):
+    """Sends the files of one artifact, by name; known: their sha256."""
+
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, *arguments: Any, known: Mapping[str, str], folder: Path) -> None:
+        self.known, self.folder = known, folder
+        super().__init__(*arguments)
+
+    def do_GET(self) -> None:
+        """A file, compressed where the browser takes that, or nothing new where it has it already."""
+        name = unquote(urlsplit(self.path).path).removeprefix("/") or INDEX
+        host = self.headers.get("Host", "").rsplit(":", 1)[0]
+        path = self.folder / name
+        if host not in NAMES or name not in self.known or path.is_symlink():
+            self._answer(HTTPStatus.NOT_FOUND, b"", {})
+            return
+        packs = "gzip" in [word.strip() for word in self.headers.get("Accept-Encoding", "").split(",")]
+        tag = f'"{self.known[name]}{"-gzip" if packs else ""}"'
+        if self.headers.get("If-None-Match") == tag:
+            self._answer(HTTPStatus.NOT_MODIFIED, b"", {"ETag": tag})
+            return
+        headers = {"ETag": tag, "Content-Type": TYPES.get(path.suffix, "application/octet-stream")}
+        content = _packed(path, self.known[name]) if packs else path.read_bytes()
+        self._answer(HTTPStatus.OK, content, {**headers, **({"Content-Encoding": "gzip"} if packs else {})})
+
+    def _answer(self, status: HTTPStatus, content: bytes, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**HEADERS, **headers, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
-        super().end_headers()
+        self.end_headers()
+        self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class calls it so)
         """Nothing: the page tells what it does."""
 
 
-@lru_cache(maxsize=KEPT)
-def _packed(path: Path, changed_ns: int) -> bytes:
-    del changed_ns
+@cache
+def _packed(path: Path, sha256: str) -> bytes:
+    del sha256
     return gzip.compress(path.read_bytes(), LEVEL, mtime=0)

@@ -36,6 +36,7 @@ from moceir_edge.records import (
 from moceir_edge.routing.routing import Routing, measure_routing
 from moceir_edge.run_folder import MARKS, RunFolder
 from moceir_edge.runner import threads_of_share, torch_threads
+from moceir_edge.sharing import over_processes
 from moceir_edge.terms import GateMode, Precision, Progress, Task, silent, tasks_from_names
 
 
@@ -77,7 +78,9 @@ def observe(
     model = load(path)
     measured = None if relevance else ()
     with torch_threads(threads_of_share()):
-        routing = measure_routing(model, sides, versions=versions(), relevant=measured, progress=progress)
+        routing = measure_routing(
+            model, sides, versions=versions(), relevant=measured, each=over_processes, progress=progress
+        )
     if is_first_process():
         routing.write(out)
     return routing

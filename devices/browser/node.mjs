@@ -1,8 +1,9 @@
 /**
- * Runs an artifact's model in Node with the library and the code of the page, picture by picture.
+ * Runs an artifact's model in Node with the library and the code of the page, picture by picture. Both are those of the
+ * installation, not those that lie in the artifact: a model is data, and nothing out of an artifact is run here.
  *
- * Usage: node node.mjs ARTIFACT MODEL. Reads a line of JSON {"height", "width"} and 3 * height * width little-endian float32,
- * writes a line {"agreement", "scores", "milliseconds"} and as many float32; ends with its input. First it writes {"ready": true}.
+ * Usage: node node.mjs MODEL LIBRARY. Reads a line of JSON {"height", "width"} and 3 * height * width little-endian float32,
+ * writes a line {"agreement", "scores"} and as many float32; ends with its input. First it writes {"ready": true}.
  */
 
 import { readFileSync } from "node:fs";
@@ -10,13 +11,14 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 
-import { open } from "./engine.mjs";
+import { open } from "./engine.js";
 
-const [, , folder, name] = process.argv;
-const library = pathToFileURL(join(resolve(folder), "ort", "/")).href;
-const ort = await import(new URL("ort.wasm.min.mjs", library));
-const model = readFileSync(join(folder, name));
-const run = await open({ ort, folder: library, model, provider: "wasm", threads: 1 });
+const [, , file, folder] = process.argv;
+const library = (name) => pathToFileURL(join(resolve(folder), name)).href;
+const ort = await import(library("ort.wasm.min.mjs"));
+const paths = { mjs: library("ort-wasm-simd-threaded.mjs"), wasm: library("ort-wasm-simd-threaded.wasm") };
+const model = readFileSync(file);
+const run = await open({ ort, paths, model, provider: "wasm", threads: 1 });
 
 /** Bytes as they come, cut where the protocol says. */
 class Input {
@@ -25,25 +27,24 @@ class Input {
     this.bytes = Buffer.alloc(0);
   }
 
-  async more() {
-    const { done, value } = await this.chunks.next();
-    if (done) return false;
-    this.bytes = Buffer.concat([this.bytes, value]);
-    return true;
-  }
-
   async line() {
     for (;;) {
       const end = this.bytes.indexOf(10);
       if (end >= 0) return this.cut(end + 1).toString("utf8");
-      if (!(await this.more())) return null;
+      const { done, value } = await this.chunks.next();
+      if (done) return null;
+      this.bytes = Buffer.concat([this.bytes, value]);
     }
   }
 
   async exactly(length) {
-    while (this.bytes.length < length) {
-      if (!(await this.more())) throw new Error("the input ended inside a picture");
+    const parts = [this.bytes];
+    for (let have = this.bytes.length; have < length; have += parts.at(-1).length) {
+      const { done, value } = await this.chunks.next();
+      if (done) throw new Error("the input ended inside a picture");
+      parts.push(value);
     }
+    this.bytes = Buffer.concat(parts);
     return this.cut(length);
   }
 
@@ -60,10 +61,8 @@ for (let line; (line = await input.line()) !== null; ) {
   const { height, width } = JSON.parse(line);
   const bytes = await input.exactly(12 * height * width);
   const data = new Float32Array(new Uint8Array(bytes).buffer);
-  const start = performance.now();
   const { restored, agreement, scores } = await run({ height, width, data });
-  const milliseconds = performance.now() - start;
-  process.stdout.write(`${JSON.stringify({ agreement, scores, milliseconds })}\n`);
+  process.stdout.write(`${JSON.stringify({ agreement, scores })}\n`);
   process.stdout.write(Buffer.from(restored.data.buffer, restored.data.byteOffset, restored.data.byteLength));
 }
 process.exit(0);

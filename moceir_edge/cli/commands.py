@@ -112,6 +112,7 @@ def observe(
 ) -> None:
     """Which experts each degradation uses, how surely, and whether it needs them."""
     console = _console()
+    console.speak_for_all()
     with Shielded():
         from moceir_edge.cli.texts import routing_text
         from moceir_edge.standalone import observe as run_observe
@@ -328,6 +329,7 @@ def verify(
 def evaluate(path: ModelOrArtifact, data: Data, task: Tasks = None, threads: Threads = None) -> None:
     """PSNR and SSIM of a model or an artifact, for each task and set."""
     console = _console()
+    console.speak_for_all()
     with Shielded():
         from moceir_edge.cli.texts import evaluation_text
         from moceir_edge.evaluating import evaluate as run_evaluate
@@ -477,6 +479,7 @@ def train(
     torchrun and Slurm start many processes.
     """
     console = _console()
+    console.speak_for_all()
     with Shielded():
         from moceir_edge.cli.texts import trained_text
         from moceir_edge.training.start import train as run_train
@@ -496,10 +499,10 @@ def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder tha
     console.result({"report": str(path)}, f"wrote {path}")
 
 
-@app.command(**_example("serve artifact --port 8000"))
+@app.command(**_example("serve artifact"))
 def serve(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that export wrote for the browser.")],
-    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 8377,
 ) -> None:
     """Open a browser artifact from this machine, until Ctrl-C."""
     console = _console()

@@ -28,8 +28,12 @@ class Console:
     verbose: bool = False
     quiet: bool = False
     log: Path | None = None
-    speaks: bool = field(default_factory=is_first_process)
+    speaks: bool = True
     _started: float = field(default_factory=time.monotonic)
+
+    def speak_for_all(self) -> None:
+        """Several processes do this command's work together: only the first one speaks."""
+        self.speaks = is_first_process()
 
     def say(self, text: str) -> None:
         """A line for people, on stderr and in the log."""

@@ -181,6 +181,8 @@ def _openvino_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[st
 
 
 def _browser_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
+    if said.get("size", "dynamic") == "dynamic":
+        yield ("size",), "the page cuts pictures into tiles of one size, as [height, width]"
     if said.get("precision") in (Precision.FLOAT16, Precision.BFLOAT16):
         yield ("precision",), "WebAssembly computes in float32 or int8"
     if said.get("gates_input"):

@@ -15,7 +15,7 @@ from moceir_edge.data.dataset import Dataset, Sample
 from moceir_edge.metrics import quality_db
 from moceir_edge.network.network import KEEP, Midway, MoceIR
 from moceir_edge.runner import Image, pad
-from moceir_edge.sharing import over_processes
+from moceir_edge.sharing import Each
 from moceir_edge.terms import SIZE_MULTIPLE, Progress, Task
 
 Result = TypeVar("Result")
@@ -44,16 +44,16 @@ class Crop:
 
 
 def over_crops(
-    function: Callable[[Crop], Result], dataset: Dataset, label: str, *, progress: Progress
+    function: Callable[[Crop], Result], dataset: Dataset, label: str, *, each: Each, progress: Progress
 ) -> list[tuple[Task, Result]]:
-    """`function` of the centre of every sample, with the sample's task; see `over_processes`."""
+    """`function` of the centre of every sample, with the sample's task."""
 
     def of_sample(sample: Sample) -> tuple[Task, Result]:
         pair = sample.load()
         crop = Crop(sample, _centre(pair.input), None if pair.target is None else _centre(pair.target))
         return sample.task, function(crop)
 
-    return over_processes(of_sample, dataset.samples, label, progress=progress)
+    return each(of_sample, dataset.samples, label, progress=progress)
 
 
 class Replay:

@@ -16,6 +16,7 @@ from moceir_edge.network.checkpoint import LoadedModel
 from moceir_edge.records import Record
 from moceir_edge.routing.crops import CROP, PER_TASK, Crop, Replay, over_crops
 from moceir_edge.routing.observe import require_routers
+from moceir_edge.sharing import Each, alone
 from moceir_edge.terms import Progress, Task, silent
 
 
@@ -54,6 +55,7 @@ def measure_noise(
     draws: int = 4,
     seed: int = 0,
     per_task: int = PER_TASK,
+    each: Each = alone,
     progress: Progress = silent,
 ) -> Noise:
     """Restore a few pictures of each task several times with routing noise; the noise follows from seed and picture.
@@ -64,7 +66,7 @@ def measure_noise(
     chosen = subset(dataset, per_task)
     measured: dict[Task, list[_Picture]] = defaultdict(list)
     look = partial(_measured, model, draws=draws, seed=seed)
-    for task, picture in over_crops(look, chosen, "measuring routing noise", progress=progress):
+    for task, picture in over_crops(look, chosen, "measuring routing noise", each=each, progress=progress):
         measured[task].append(picture)
     return Noise(
         draws=draws,

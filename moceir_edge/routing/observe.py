@@ -12,7 +12,7 @@ from moceir_edge.errors import CheckpointError
 from moceir_edge.network.checkpoint import LoadedModel
 from moceir_edge.records import Record
 from moceir_edge.runner import NetworkRunner, Outputs, run_padded
-from moceir_edge.sharing import over_processes
+from moceir_edge.sharing import Each, alone
 from moceir_edge.terms import Progress, Task, silent
 
 
@@ -57,7 +57,7 @@ class Observation(Record):
         return self.model_copy(update={"pictures": pictures})
 
 
-def observe(model: LoadedModel, dataset: Dataset, *, progress: Progress = silent) -> Observation:
+def observe(model: LoadedModel, dataset: Dataset, *, each: Each = alone, progress: Progress = silent) -> Observation:
     """Run every sample once, padded where needed, without routing noise.
 
     CheckpointError if the model has no routers.
@@ -69,7 +69,7 @@ def observe(model: LoadedModel, dataset: Dataset, *, progress: Progress = silent
     def observed(sample: Sample) -> Observed:
         return _observed(sample, run_padded(runner, sample.load().input))
 
-    pictures = over_processes(observed, dataset.samples, "observing", progress=progress)
+    pictures = each(observed, dataset.samples, "observing", progress=progress)
     return Observation(layers=architecture.layers, experts=architecture.experts, pictures=tuple(pictures))
 
 

@@ -16,6 +16,7 @@ from moceir_edge.network.checkpoint import LoadedModel
 from moceir_edge.network.network import KEEP, SHORTCUT
 from moceir_edge.records import Record
 from moceir_edge.routing.crops import CROP, PER_TASK, Crop, Replay, over_crops
+from moceir_edge.sharing import Each, alone
 from moceir_edge.terms import Progress, Task, silent
 
 IDLE_DB = 0.01
@@ -95,14 +96,19 @@ class _Outcome:
 
 
 def measure_relevance(
-    model: LoadedModel, dataset: Dataset, *, per_task: int = PER_TASK, progress: Progress = silent
+    model: LoadedModel,
+    dataset: Dataset,
+    *,
+    per_task: int = PER_TASK,
+    each: Each = alone,
+    progress: Progress = silent,
 ) -> Relevance:
     """Replace every expert of every layer, one layer at a time and all at once, on a few pictures of each task."""
     chosen = subset(dataset, per_task)
     trials = _trials(model)
     outcomes: dict[tuple[Task, str, int], list[_Outcome]] = defaultdict(list)
     look = partial(_tried, model, trials)
-    for task, tried in over_crops(look, chosen, "measuring relevance", progress=progress):
+    for task, tried in over_crops(look, chosen, "measuring relevance", each=each, progress=progress):
         for trial, outcome in tried:
             outcomes[task, trial.layer, trial.replacement].append(outcome)
     rows = tuple(

@@ -11,6 +11,7 @@ from moceir_edge.routing.evidence import Evidence, gather_evidence
 from moceir_edge.routing.noise import Noise, measure_noise
 from moceir_edge.routing.observe import Observation, observe
 from moceir_edge.routing.relevance import Relevance, measure_relevance
+from moceir_edge.sharing import Each, alone
 from moceir_edge.terms import Progress, Task, silent
 
 
@@ -42,14 +43,16 @@ def measure_routing(
     *,
     versions: Mapping[str, str],
     relevant: Collection[Task] | None = None,
+    each: Each = alone,
     progress: Progress = silent,
 ) -> Routing:
     """Observe both sides; measure relevance and noise on the choosing pictures, if there are any.
 
     relevant: tasks whose relevance and noise are measured, all where it is None; none costs an observation alone.
+    each: the loop over pictures.
     """
-    choosing = observe(model, data.choosing, progress=progress)
-    judging = observe(model, data.judging, progress=progress)
+    choosing = observe(model, data.choosing, each=each, progress=progress)
+    judging = observe(model, data.judging, each=each, progress=progress)
     measured = data.choosing.only(s for s in data.choosing.samples if relevant is None or s.task in relevant)
     can_choose = bool(measured.samples)
     return Routing(
@@ -59,7 +62,7 @@ def measure_routing(
         choosing=choosing,
         judging=judging,
         evidence=gather_evidence(choosing),
-        relevance=measure_relevance(model, measured, progress=progress) if can_choose else None,
-        noise=measure_noise(model, measured, progress=progress) if can_choose else None,
+        relevance=measure_relevance(model, measured, each=each, progress=progress) if can_choose else None,
+        noise=measure_noise(model, measured, each=each, progress=progress) if can_choose else None,
         versions=dict(versions),
     )

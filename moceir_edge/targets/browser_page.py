@@ -6,15 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
-from moceir_edge.artifacts import FILE_NAME
 from moceir_edge.errors import MissingBackendError
-from moceir_edge.records import sha256_of_file, sha256_of_value
+from moceir_edge.records import sha256_of_file
 from moceir_edge.resources import resource
 
-PAGE = ("index.html", "style.css", "app.mjs", "worker.mjs", "engine.mjs", "npy.mjs", "picture.mjs")
-"""What people and their browsers get, beside the service worker."""
-
-SERVICE = "service.js"
+PAGE = ("index.html", "style.css", "app.js", "worker.js", "engine.js", "npy.js", "picture.js", "service.js")
 
 LIBRARY = "ort"
 """Where onnxruntime-web lies in the artifact."""
@@ -30,28 +26,34 @@ def sources() -> Path:
 
 def library() -> Path:
     """The files of onnxruntime-web as npm installed them; MissingBackendError where it did not."""
-    folder = sources() / "node_modules" / "onnxruntime-web"
-    absent = [name for name in (*WASM, *WEBGPU) if not (folder / "dist" / name).is_file()]
-    if absent:
+    folder = sources() / "node_modules" / "onnxruntime-web" / "dist"
+    if not all((folder / name).is_file() for name in (*WASM, *WEBGPU)):
         raise MissingBackendError("onnxruntime-web is not installed", f"npm ci --prefix {sources()}")
     return folder
 
 
 def library_version() -> str:
     """Of onnxruntime-web."""
-    return str(json.loads((library() / "package.json").read_text(encoding="utf-8"))["version"])
+    return str(json.loads((library().parent / "package.json").read_text(encoding="utf-8"))["version"])
 
 
-def write_page(folder: Path, model: str, *, webgpu: bool) -> None:
-    """Copy the page and its library beside a model that is there already."""
+def write_page(folder: Path, *, webgpu: bool) -> None:
+    """Copy the page and its library beside a model; modules end in .js, which every web server knows."""
     for name in PAGE:
         shutil.copyfile(sources() / name, folder / name)
     (folder / LIBRARY).mkdir()
     for name in (*WASM, *(WEBGPU if webgpu else ())):
-        shutil.copyfile(library() / "dist" / name, folder / LIBRARY / name)
-    loaded = [*PAGE, *(f"{LIBRARY}/{name}" for name in WASM), model]
-    version = sha256_of_value({name: sha256_of_file(folder / name) for name in loaded})
-    files = json.dumps(["./", *loaded, FILE_NAME])
-    text = (sources() / SERVICE).read_text(encoding="utf-8")
-    text = text.replace("@VERSION@", version).replace("@FILES@", files)
-    (folder / SERVICE).write_text(text, encoding="utf-8")
+        shutil.copyfile(library() / name, folder / LIBRARY / _served(name))
+
+
+def is_library_of(folder: Path) -> bool:
+    """Whether an artifact's WebAssembly is the one that is installed here."""
+    return all(
+        (folder / LIBRARY / _served(name)).is_file()
+        and sha256_of_file(folder / LIBRARY / _served(name)) == sha256_of_file(library() / name)
+        for name in WASM
+    )
+
+
+def _served(name: str) -> str:
+    return Path(name).with_suffix(".js").name if name.endswith(".mjs") else name

@@ -1,7 +1,11 @@
-"""Running a browser artifact's model in Node: the page's own code and library, without a browser."""
+"""Running a browser artifact's model in Node: the page's own code and library, without a browser.
+
+Code and library are those of the installation: a model is data, and nothing out of an artifact is executed.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -14,7 +18,7 @@ import numpy as np
 
 from moceir_edge.errors import ArtifactError
 from moceir_edge.runner import Image, Outputs
-from moceir_edge.targets.browser_page import sources
+from moceir_edge.targets.browser_page import library, sources
 
 SCRIPT = "node.mjs"
 
@@ -32,13 +36,13 @@ class NodeRunner:
 
     stands_in = ""
 
-    def __init__(self, folder: Path, model: str, *, size: tuple[int, int] | None) -> None:
+    def __init__(self, model: Path, *, size: tuple[int, int] | None) -> None:
         program = node()
         assert program is not None
         self.size = size
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
         self._process = subprocess.Popen(
-            [program, str(sources() / SCRIPT), str(folder), model],
+            [program, str(sources() / SCRIPT), str(model), str(library())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -93,4 +97,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
     for stream in (process.stdin, process.stdout):
         if stream is not None:
-            stream.close()
+            with contextlib.suppress(BrokenPipeError):  # what was not read by a process that is gone
+                stream.close()

@@ -16,7 +16,7 @@ from moceir_edge.program.program import Program
 from moceir_edge.recipe.schema import Recipe
 from moceir_edge.records import Skipped
 from moceir_edge.runner import Runner
-from moceir_edge.targets.browser_page import library, library_version, write_page
+from moceir_edge.targets.browser_page import is_library_of, library, library_version, write_page
 from moceir_edge.targets.browser_runner import NodeRunner, node
 from moceir_edge.targets.onnx_runtime import REPAIR, OnnxRunner, session
 from moceir_edge.targets.target import COUNT_SIZE, Calibration, Exported, Target, Timer
@@ -49,7 +49,7 @@ class _Browser:
         path = folder / MODEL_FILE
         exported = write_onnx(program, recipe, calibration, path, unsigned=True)
         session(path)
-        write_page(folder, path.name, webgpu=recipe.browser_options.webgpu)
+        write_page(folder, webgpu=recipe.browser_options.webgpu)
         size = recipe.fixed_size or COUNT_SIZE
         integer = recipe.precision is Precision.INT8
         skipped = (Skipped(what="WebGPU", reason="no GPU of a browser is here: the page itself checks it before use"),)
@@ -64,16 +64,26 @@ class _Browser:
 
     def runner(self, artifact: Artifact, folder: Path, *, threads: int | None = None) -> Runner | str:
         """WebAssembly in Node with one thread, else ONNX Runtime on the same file, which says so."""
-        if node() is None:
-            model = folder / artifact.model
-            return OnnxRunner(model, size=artifact.fixed_size, stands_in=NO_NODE, threads=threads)
-        return NodeRunner(folder, artifact.model, size=artifact.fixed_size)
+        model, why = folder / artifact.model, _why_not(folder)
+        if why:
+            return OnnxRunner(model, size=artifact.fixed_size, stands_in=why, threads=threads)
+        return NodeRunner(model, size=artifact.fixed_size)
 
     def memory(self, artifact: Artifact, folder: Path) -> Memory | str:
         return "what a tab may take is the browser's to say"
 
     def emulator(self, artifact: Artifact, folder: Path) -> Runner | None:
         return None
+
+
+def _why_not(folder: Path) -> str:
+    """Why its WebAssembly is not run here; empty where it is."""
+    if node() is None:
+        return NO_NODE
+    try:
+        return "" if is_library_of(folder) else "its onnxruntime-web is not the one installed here"
+    except MissingBackendError as error:
+        return error.what
 
 
 def _accepted(exported: Exported) -> Proof:
@@ -84,7 +94,7 @@ def _built(folder: Path) -> Proof:
     """Whether onnxruntime-web makes a session of it."""
     if node() is None:
         return Proof(reason=NO_NODE)
-    NodeRunner(folder, MODEL_FILE, size=None)
+    NodeRunner(folder / MODEL_FILE, size=None)
     return Proof(state=GateState.PASSED, reason=f"onnxruntime-web {library_version()} in Node")
 
 

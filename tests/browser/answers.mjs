@@ -6,8 +6,8 @@
 
 import { readFileSync } from "node:fs";
 
-import { planesFromNpy } from "../../devices/browser/npy.mjs";
-import { fade, pad, planesFromRgba, psnr, restore, rgbaFromPlanes, starts } from "../../devices/browser/picture.mjs";
+import { planesFromNpy } from "../../devices/browser/npy.js";
+import { fade, pad, planesFromRgba, psnr, restore, rgbaFromPlanes, starts } from "../../devices/browser/picture.js";
 
 const planes = ({ height, width, data }) => ({ height, width, data: Float32Array.from(data) });
 const plain = ({ height, width, data }) => ({ height, width, data: [...data] });
@@ -23,7 +23,7 @@ const ANSWERS = {
   starts: ({ length, side }) => starts(length, side),
   fade: ({ height, width }) => [...fade(height, width)],
   planes: ({ rgba, height, width }) => plain(planesFromRgba(Uint8ClampedArray.from(rgba), height, width)),
-  rgba: ({ source, restored, strength }) => [...rgbaFromPlanes(planes(source), planes(restored), strength)],
+  rgba: ({ rgba, restored, strength }) => [...rgbaFromPlanes(Uint8ClampedArray.from(rgba), planes(restored), strength)],
   psnr: ({ one, other }) => psnr(planes(one), planes(other)),
   npy: ({ path }) => {
     const bytes = readFileSync(path);

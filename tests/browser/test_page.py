@@ -20,7 +20,6 @@ from PIL import Image
 from moceir_edge.artifacts import read_artifact
 from moceir_edge.data.images import Picture, read_picture, write_picture
 from moceir_edge.metrics import psnr_db
-from moceir_edge.serving import open_server
 from moceir_edge.targets.onnx_runtime import OnnxRunner
 from moceir_edge.tiling import restore_pixels
 
@@ -182,11 +181,12 @@ def test_it_works_without_a_network(open_page: Open, url: str, rain: Path) -> No
     page = open_page(url)
     asked: list[str] = []
     page.context.on("request", lambda request: asked.append(request.url))
-    page.evaluate("navigator.serviceWorker.ready.then(() => 0)")
-    page.wait_for_function("() => navigator.serviceWorker.controller !== null")
+    wait_until_kept(page)
     page.context.set_offline(True)
     page.reload()
     wait_for(page, "Ready.")
+    page.click("#example")
+    wait_for(page, "Restored")
     give(page, rain / "derain" / "input" / "0.png")
     wait_for(page, "Restored")
     assert all(each.startswith((url, "blob:", "data:")) for each in asked)
@@ -213,27 +213,25 @@ def test_what_is_no_picture_is_refused(open_page: Open, url: str, rain: Path, tm
 
 
 def test_a_hundred_megapixels_are_refused(open_page: Open, url: str, tmp_path: Path) -> None:
-    """Before the tab runs out of memory."""
+    """With a sentence, before anything is computed."""
     Image.new("1", (10_000, 10_000)).save(tmp_path / "huge.png")
     page = open_page(url)
     give(page, tmp_path / "huge.png")
     page.wait_for_selector("#error:not([hidden])")
-    assert "10000×10000 is more than the 50 megapixels" in page.locator("#error").inner_text()
+    assert "10000×10000 is more than the 30 megapixels" in page.locator("#error").inner_text()
 
 
 class Plain(SimpleHTTPRequestHandler):
-    """As Python has it, but for the kind of a module, and silent."""
-
-    extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript"}  # noqa: RUF012
+    """As Python has it, but silent."""
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class calls it so)
         """Nothing."""
 
 
 @contextmanager
-def plainly_served(folder: Path) -> Iterator[str]:
+def plainly_served(folder: Path, *, port: int = 0) -> Iterator[str]:
     """By a server that sets no header and checks nothing."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Plain, directory=str(folder))) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), partial(Plain, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
@@ -244,7 +242,7 @@ def test_any_server_will_do(open_page: Open, artifact: Path, rain: Path) -> None
     with plainly_served(artifact) as plain:
         page = open_page(plain)
         page.click("summary")
-        assert "1 thread (the page is not isolated, so only one)" in page.locator("#facts").inner_text()
+        assert "1 thread (the page is not isolated, so only one: reload it once)" in page.locator("#facts").inner_text()
         give(page, rain / "derain" / "input" / "0.png")
         wait_for(page, "Restored")
         page.wait_for_function("() => navigator.serviceWorker.controller !== null")
@@ -297,10 +295,106 @@ def test_it_fits_the_screen(open_page: Open, url: str, rain: Path, tmp_path: Pat
     assert pixels.std() > 10
 
 
-def test_serve_serves_it(open_page: Open, artifact: Path) -> None:
-    """With threads, as the server isolates the page at once."""
-    with open_server(artifact, port=0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        page = open_page(f"http://127.0.0.1:{server.server_port}")
-        assert page.evaluate("crossOriginIsolated")
-        server.shutdown()
+def test_threads_are_used_where_there_are_cores(open_page: Open, url: str, artifact: Path, rain: Path) -> None:
+    """`serve` isolates the page at once; two threads give the same picture."""
+    page = open_page(url)
+    assert page.evaluate("crossOriginIsolated")
+    cores = min(4, page.evaluate("navigator.hardwareConcurrency"))
+    page.click("summary")
+    assert f"WebAssembly, {cores} thread" in page.locator("#facts").inner_text()
+    path = rain / "derain" / "input" / "1.png"
+    give(page, path)
+    wait_for(page, "Restored")
+    assert psnr_db(restored_here(artifact, path), pixels_of(page, "after")) >= PARITY_DB
+
+
+def test_webgpu_is_spoken_of(open_page: Open, url: str) -> None:
+    """None is in this folder, whatever the browser has."""
+    page = open_page(url)
+    page.click("summary")
+    page.wait_for_function("() => document.getElementById('facts').textContent.includes('not in this folder')")
+
+
+def wait_until_kept(page: Any) -> None:
+    """Until the page says that it needs no network any more."""
+    page.click("summary")
+    page.wait_for_function("() => document.getElementById('facts').textContent.includes('works from now on')")
+
+
+def renamed(artifact: Path, folder: Path, task: str) -> Path:
+    """The same model, said to be for another task."""
+    copytree(artifact, folder)
+    path = folder / "artifact.json"
+    path.write_text(path.read_text().replace('"derain"', f'"{task}"'))
+    return folder
+
+
+def test_another_artifact_is_seen_with_the_next_visit(open_page: Open, artifact: Path, tmp_path: Path) -> None:
+    """Exported again with the same model, in the same place."""
+    other = renamed(artifact, tmp_path / "other", "dehaze")
+    with plainly_served(artifact) as plain:
+        page = open_page(plain)
+        wait_until_kept(page)
+        assert "for derain" in page.locator("#about").inner_text()
+    with plainly_served(other, port=int(plain.rsplit(":", 1)[1])):
+        page.reload()
+        wait_for(page, "Ready.")
+        assert "for dehaze" in page.locator("#about").inner_text()
+
+
+def test_whoever_comes_after_has_the_place_to_himself(open_page: Open, artifact: Path, tmp_path: Path) -> None:
+    """Another site under the same address is not covered up."""
+    (tmp_path / "index.html").write_text("<title>another site</title>")
+    with plainly_served(artifact) as plain:
+        page = open_page(plain)
+        wait_until_kept(page)
+    with plainly_served(tmp_path, port=int(plain.rsplit(":", 1)[1])):
+        page.goto(plain)
+        assert page.title() == "another site"
+        page.wait_for_function("() => caches.keys().then((names) => names.length === 0)")
+
+
+def test_two_artifacts_share_a_host(open_page: Open, artifact: Path, tmp_path: Path) -> None:
+    """What one of them keeps is not the other's to throw away."""
+    renamed(artifact, tmp_path / "a", "dehaze")
+    copytree(artifact, tmp_path / "b")
+    with plainly_served(tmp_path) as plain:
+        first = open_page(f"{plain}/a/")
+        wait_until_kept(first)
+        second = first.context.new_page()
+        second.goto(f"{plain}/b/")
+        wait_for(second, "Ready.")
+        wait_until_kept(second)
+        first.context.set_offline(True)
+        first.reload()
+        wait_for(first, "Ready.")
+        assert "for dehaze" in first.locator("#about").inner_text()
+
+
+ASK_ELSEWHERE = """url => new Promise((resolve) => {
+    const ask = `fetch(${JSON.stringify(url)}, {mode: "no-cors"})`;
+    const text = `${ask}.then(() => postMessage("reached"), () => postMessage("refused"))`;
+    const place = URL.createObjectURL(new Blob([text], {type: "text/javascript"}));
+    new Worker(place, {type: "module"}).onmessage = ({data}) => resolve(data);
+})"""
+"""A worker as the page starts it, that asks another host for something."""
+
+
+def test_the_worker_reaches_no_other_host(open_page: Open, artifact: Path, rain: Path) -> None:
+    """The page's policy holds where the pixels are, also on a server that sends none."""
+    with plainly_served(artifact) as plain, plainly_served(rain) as elsewhere:
+        page = open_page(plain)
+        assert page.evaluate(ASK_ELSEWHERE, f"{elsewhere}/derain/input/0.png") == "refused"
+
+
+def test_work_can_be_stopped(open_page: Open, url: str, rain: Path, tmp_path: Path) -> None:
+    """And the next picture is restored."""
+    path = tmp_path / "large.png"
+    write_picture(Picture(np.random.default_rng(0).random((3, 900, 900), np.float32)), path)
+    page = open_page(url)
+    give(page, path)
+    page.wait_for_selector("#stop:not([hidden])")
+    page.click("#stop")
+    wait_for(page, "Ready.")
+    give(page, rain / "derain" / "input" / "0.png")
+    wait_for(page, "Restored 72×64")

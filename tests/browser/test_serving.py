@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import copytree
 from urllib.parse import urlsplit
@@ -13,6 +16,15 @@ import pytest
 from moceir_edge.artifacts import file_entries
 from moceir_edge.errors import ArtifactError, InputError
 from moceir_edge.serving import open_server
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Where an artifact is served for a while."""
+    with open_server(folder, port=0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def answer(url: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
@@ -39,15 +51,16 @@ def test_every_file_comes_whole(url: str, artifact: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("app.mjs", "text/javascript"), ("service.js", "text/javascript"), ("", "text/html"), ("style.css", "text/css"),
+    [("app.js", "text/javascript"), ("service.js", "text/javascript"), ("", "text/html"), ("style.css", "text/css"),
      ("ort/ort-wasm-simd-threaded.wasm", "application/wasm"), ("artifact.json", "application/json")],
 )  # fmt: skip
 def test_kinds_and_isolation(url: str, name: str, kind: str) -> None:
     """Browsers refuse modules of another kind, and give threads to isolated pages alone."""
     _, headers, _ = answer(url, f"/{name}")
-    assert headers["Content-type" if "Content-type" in headers else "Content-Type"].startswith(kind)
+    assert headers["Content-Type"].startswith(kind)
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+    assert "connect-src 'self'" in headers["Content-Security-Policy"]
 
 
 OUTSIDE = ("/../slim.safetensors", "/%2e%2e/slim.safetensors", "/..%2fslim.safetensors", "/nothing", "/golden/")
@@ -61,6 +74,32 @@ def test_nothing_else_is_served(url: str, path: str) -> None:
     assert b"slim.safetensors" not in body
 
 
+def test_what_the_browser_has_is_not_sent_again(url: str) -> None:
+    """By its sha256, compressed and plain apart."""
+    for accepted in ("gzip", "identity"):
+        _, headers, body = answer(url, "/model.onnx", Accept_Encoding=accepted)
+        status, _, nothing = answer(url, "/model.onnx", Accept_Encoding=accepted, If_None_Match=headers["ETag"])
+        assert body
+        assert (status, nothing) == (304, b"")
+    assert answer(url, "/model.onnx", Accept_Encoding="identity", If_None_Match='"old"')[0] == 200
+
+
+def test_another_name_of_this_machine_gets_nothing(url: str) -> None:
+    """A foreign page whose name points here cannot read it."""
+    assert answer(url, "/app.js", Host="evil.example")[0] == 404
+    assert answer(url, "/app.js", Host="localhost")[0] == 200
+
+
+def test_files_beside_the_artifacts_own_are_not_served(artifact: Path, tmp_path: Path) -> None:
+    """Neither what came later, nor what a link points to."""
+    folder = copytree(artifact, tmp_path / "more")
+    (folder / ".env").write_text("secret")
+    (folder / "link").symlink_to("/etc/passwd")
+    with served(folder) as there:
+        assert answer(there, "/.env")[0] == answer(there, "/link")[0] == 404
+        assert answer(there, "/" + "a" * 5000)[0] == 404
+
+
 def test_it_listens_on_loopback_alone(artifact: Path) -> None:
     """No other machine gets in."""
     with open_server(artifact, port=0) as server:
@@ -72,8 +111,8 @@ def test_what_cannot_be_served_is_refused(artifact: Path, rain: Path, tmp_path: 
     with pytest.raises(ArtifactError, match="not an artifact"):
         open_server(rain, port=0)
     altered = copytree(artifact, tmp_path / "altered")
-    (altered / "app.mjs").write_text("alert(1)")
-    with pytest.raises(ArtifactError, match=r"app\.mjs was altered"):
+    (altered / "app.js").write_text("alert(1)")
+    with pytest.raises(ArtifactError, match=r"app\.js was altered"):
         open_server(altered, port=0)
     with open_server(artifact, port=0) as server, pytest.raises(InputError, match=r"port \d+ cannot be had"):
         open_server(artifact, port=server.server_port)

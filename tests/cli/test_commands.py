@@ -33,7 +33,7 @@ def out(world: Path) -> Iterator[Path]:
 def test_doctor(capfd: Captured) -> None:
     """The machine, its libraries and targets."""
     health = result_of(["doctor"], capfd)
-    assert {target["target"] for target in health["targets"]} == {"onnx", "openvino", "tensorrt", "coreml"}
+    assert {target["target"] for target in health["targets"]} == {"onnx", "openvino", "tensorrt", "coreml", "browser"}
     assert health["libraries"]["torch"]
 
 

@@ -521,6 +521,24 @@ COMMANDS = {
             }
         },
     ),
+    "serve": Command(
+        "serve <folder>",
+        {"folder": "artifact"},
+        {
+            "folder": {
+                "missing": ("nowhere", "nowhere: not an artifact"),
+                "a file": ("text.txt", r"text\.txt: not an artifact"),
+                "no artifact": ("empty", "empty: not an artifact"),
+                "for another target": ("artifact", "artifact: made for onnx, and has no page"),
+                "altered": ("wrong/altered", r"file model\.onnx was altered"),
+            },
+            "port": {
+                **{value: (value, f"port {value} is none") for value in ("-1", "65536")},
+                "no number": ("http", "--port"),
+            },
+        },
+        {"port": "--port <port>"},
+    ),
     "doctor": Command(
         "doctor", {}, {"extra": {"argument": ("now", "unexpected extra argument")}}, {"extra": "<extra>"}
     ),

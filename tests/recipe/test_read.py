@@ -80,8 +80,12 @@ def test_a_size_is_height_then_width(tmp_path: Path) -> None:
         ("target: onnx\nprecision: int8\ngates_input: true\n", "3: gates_input: int8 is calibrated with"),
         ("target: onnx\nprecision: bfloat16\n", "2: precision: bfloat16 is offered for target openvino only, not onnx"),
         ("target: coreml\nprecision: bfloat16\nsize: [64, 64]\n", "2: precision: Core ML runs float16 or float32"),
-        ("target: browser\nprecision: float16\n", "2: precision: WebAssembly computes in float32 or int8"),
-        ("target: browser\nprecision: float32\ngates_input: true\n", "3: gates_input: the page lets the model decide"),
+        ("target: browser\nprecision: float16\nsize: [64, 64]\n", "2: precision: WebAssembly computes in float32"),
+        ("target: browser\nprecision: float32\nsize: dynamic\n", "3: size: the page cuts pictures into tiles"),
+        (
+            "target: browser\nprecision: float32\nsize: [64, 64]\ngates_input: true\n",
+            "4: gates_input: the page lets the model decide",
+        ),
         ("target: openvino\nprecision: float16\n", "2: precision: OpenVINO's CPU computes in float32, bfloat16"),
         (
             "target: openvino\nprecision: bfloat16\nopenvino: {floats: float32}\n",

@@ -13,9 +13,10 @@ from moceir_edge.data.samples import read_data
 from moceir_edge.metrics import psnr_db, quality_db
 from moceir_edge.network.checkpoint import LoadedModel, load
 from moceir_edge.network.network import KEEP, SHORTCUT, MoceIR
-from moceir_edge.routing.crops import CROP, Replay, crops
+from moceir_edge.routing.crops import CROP, Crop, Replay, over_crops
 from moceir_edge.routing.relevance import EVERYWHERE, IDLE_DB, Verdict, measure_relevance
 from moceir_edge.runner import pad
+from moceir_edge.sharing import alone
 from moceir_edge.terms import Task, silent
 from tests.golden import drawn_pictures
 
@@ -47,7 +48,11 @@ def test_changes_are_those_of_forced_routes(golden_tiny: MoceIR, pictures: Datas
     row = relevance.of(Task.DERAIN, golden_tiny.architecture.layers[1])
     assert row is not None
     chosen = rainy.only(sample for sample in rainy.samples if sample.name in relevance.pictures)
-    replays = [(crop, Replay(golden_tiny, crop.image)) for crop in crops(chosen, silent, "")]
+
+    def replayed(crop: Crop) -> tuple[Crop, Replay]:
+        return crop, Replay(golden_tiny, crop.image)
+
+    replays = [pair for _, pair in over_crops(replayed, chosen, "", each=alone, progress=silent)]
     for replacement in (0, 1, 2, 3, None):
         route = SHORTCUT if replacement is None else replacement
         others = [(crop, replay) for crop, replay in replays if replay.routes[1] != route]

@@ -3,11 +3,11 @@
 /**
  * Open a model.
  *
- * ort: the imported library; folder: URL of its files; model: its bytes; provider: "wasm" or "webgpu"; threads: of
- * WebAssembly. Returns run(planes): {restored, agreement, scores}; without a guard the last two are null.
+ * ort: the imported library; paths: {mjs, wasm}, URLs of what it loads itself; model: its bytes; provider: "wasm" or
+ * "webgpu"; threads: of WebAssembly. Returns run(planes): {restored, agreement, scores}; without a guard the last two are null.
  */
-export async function open({ ort, folder, model, provider, threads }) {
-  ort.env.wasm.wasmPaths = folder;
+export async function open({ ort, paths, model, provider, threads }) {
+  ort.env.wasm.wasmPaths = paths;
   ort.env.wasm.numThreads = threads;
   ort.env.logLevel = "error";
   const session = await ort.InferenceSession.create(model, {

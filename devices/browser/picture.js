@@ -21,14 +21,14 @@ export function planesFromRgba(rgba, height, width) {
   return { height, width, data };
 }
 
-/** Opaque 8-bit pixels of source + strength (restored - source), clipped and rounded. */
+/** Opaque 8-bit pixels of source + strength (restored - source), clipped and rounded; source: 8-bit RGBA. */
 export function rgbaFromPlanes(source, restored, strength = 1) {
-  const area = source.height * source.width;
+  const area = restored.height * restored.width;
   const rgba = new Uint8ClampedArray(4 * area).fill(255);
   for (let c = 0; c < 3; c++) {
     for (let i = 0; i < area; i++) {
-      const from = source.data[c * area + i];
-      rgba[4 * i + c] = 255 * (from + strength * (restored.data[c * area + i] - from)); // clipped and rounded to even
+      const from = source[4 * i + c];
+      rgba[4 * i + c] = from + strength * (255 * restored.data[c * area + i] - from); // clipped and rounded to even
     }
   }
   return rgba;

@@ -1,21 +1,29 @@
 /**
  * Everything slow, away from the page: fetching and checking files, the model, the tiles.
  *
- * Takes {id, ask: "open", provider, threads} | {id, ask: "restore", planes} | {id, ask: "check"};
+ * Takes {id, ask: "open", provider, threads} | {id, ask: "restore", rgba, height, width} |
+ * {id, ask: "example"} | {id, ask: "check"};
  * posts {id, told: {...}} on the way, then {id, done: {...}} or {id, failed: "what it was"}.
  */
 
-import { open } from "./engine.mjs";
-import { planesFromNpy } from "./npy.mjs";
-import { psnr, restore } from "./picture.mjs";
+import { open } from "./engine.js";
+import { planesFromNpy } from "./npy.js";
+import { planesFromRgba, psnr, restore, rgbaFromPlanes } from "./picture.js";
 
-const LIBRARIES = { wasm: "./ort/ort.wasm.min.mjs", webgpu: "./ort/ort.webgpu.min.mjs" };
+const LIBRARIES = {
+  wasm: { ort: "ort/ort.wasm.min.js", mjs: "ort/ort-wasm-simd-threaded.js", wasm: "ort/ort-wasm-simd-threaded.wasm" },
+  webgpu: {
+    ort: "ort/ort.webgpu.min.js",
+    mjs: "ort/ort-wasm-simd-threaded.asyncify.js",
+    wasm: "ort/ort-wasm-simd-threaded.asyncify.wasm",
+  },
+};
 
 let artifact = null;
 let run = null;
 let size = null;
 
-const ASKED = { open: opened, restore: restored, check: checked };
+const ASKED = { open: opened, restore: restored, example, check: checked };
 
 self.onmessage = async ({ data }) => {
   const { id, ask, ...given } = data;
@@ -42,14 +50,20 @@ async function opened({ provider, threads }, told) {
   size = typeof height === "number" ? { height, width } : null;
   const model = await clock("download", () => bytesOf(artifact.model, told));
   const checkedFile = await clock("checksum", () => requireUnaltered(artifact.model, model));
-  const ort = await import(LIBRARIES[provider]);
-  const folder = new URL("./ort/", self.location.href).href;
-  run = await clock("load", () => open({ ort, folder, model, provider, threads }));
+  const library = Object.fromEntries(Object.entries(LIBRARIES[provider]).map(([name, path]) => [name, urlOf(path)]));
+  const ort = await import(library.ort);
+  const paths = { mjs: library.mjs, wasm: library.wasm };
+  run = await clock("load", () => open({ ort, paths, model, provider, threads }));
   return { value: { artifact, size, times, checked: checkedFile } };
 }
 
-/** Restore planes of any size. */
-async function restored({ planes }, told) {
+function urlOf(path) {
+  return new URL(path, import.meta.url).href; // the page starts this worker from a blob, which has no place of its own
+}
+
+/** Restore 8-bit pixels of any size. */
+async function restored({ rgba, height, width }, told) {
+  const planes = planesFromRgba(rgba, height, width);
   let inference = 0;
   const timed = async (picture) => {
     const start = performance.now();
@@ -64,6 +78,13 @@ async function restored({ planes }, told) {
   return { value: { restored: found.restored, agreement: found.agreement, times }, moved };
 }
 
+/** The first golden picture, as 8-bit pixels. */
+async function example() {
+  const { height, width, ...planes } = planesFromNpy((await bytesOf(artifact.golden[0].input)).buffer);
+  const rgba = rgbaFromPlanes(new Uint8ClampedArray(4 * height * width), { height, width, ...planes });
+  return { value: { rgba, height, width }, moved: [rgba.buffer] };
+}
+
 /** Parity with the reference on the artifact's golden pictures, the worst in dB, and the quickest run in ms. */
 async function checked(_, told) {
   let worst = Infinity;
@@ -74,7 +95,8 @@ async function checked(_, told) {
     const start = performance.now();
     const found = await restore(input, size, run);
     best = Math.min(best, performance.now() - start);
-    worst = Math.min(worst, psnr(found.restored, reference));
+    const parity = psnr(found.restored, reference);
+    worst = Number.isNaN(parity) ? NaN : Math.min(worst, parity);
     told({ done: number + 1, all: artifact.golden.length });
   }
   return { value: { parity: worst, milliseconds: best } };
@@ -83,7 +105,7 @@ async function checked(_, told) {
 async function fetched(path) {
   let answer;
   try {
-    answer = await fetch(path);
+    answer = await fetch(urlOf(path));
   } catch {
     throw new Error(`${path} cannot be fetched: is the server still there?`);
   }
@@ -102,7 +124,7 @@ async function bytesOf(path, told = () => {}) {
     if (end) break;
     parts.push(value);
     done += value.length;
-    told({ done, all, bytes: true });
+    told({ done, all });
   }
   const bytes = new Uint8Array(done);
   parts.reduce((at, part) => (bytes.set(part, at), at + part.length), 0);

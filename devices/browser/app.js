@@ -1,24 +1,30 @@
 /** The page: pictures in, the worker's answers out. */
 
-import { planesFromNpy } from "./npy.mjs";
-import { planesFromRgba, rgbaFromPlanes } from "./picture.mjs";
+import { rgbaFromPlanes } from "./picture.js";
 
-const MOST_PIXELS = 50_000_000;
-const LEAST_PARITY_DB = 50;
+const MOST_PIXELS = 30_000_000;
+const SEAMLESS = 384; // smaller tiles show: see moceir_edge.tile_plan
+const LEAST_PARITY_DB = { float32: 50, int8: 30 }; // against the reference, which is the full model in float32
 const THREADS = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
 
 const $ = (id) => document.getElementById(id);
 
 let engine = null;
 let facts = null;
-let shown = null; // {name, source, restored, times}
+let webgpu = "not in this browser";
+let offline = "not yet";
+let shown = null; // {name, rgba, height, width, restored}
 let queue = Promise.resolve();
+let waiting = 0;
 
 /** A worker that has opened the model, and how to ask it. */
 class Engine {
   constructor(provider) {
     this.provider = provider;
-    this.worker = new Worker("worker.mjs", { type: "module" });
+    const start = new Blob([`import ${JSON.stringify(new URL("worker.js", location.href).href)};`], {
+      type: "text/javascript",
+    });
+    this.worker = new Worker(URL.createObjectURL(start), { type: "module" }); // of a blob: under the page's own policy
     this.waiting = new Map();
     this.count = 0;
     this.worker.onmessage = ({ data }) => {
@@ -30,9 +36,13 @@ class Engine {
     };
     this.worker.onerror = (event) => {
       const reason = event.message || "the worker could not start";
-      for (const call of this.waiting.values()) call.reject(new Error(reason));
-      this.waiting.clear();
+      this.give(new Error(reason));
     };
+  }
+
+  give(error) {
+    for (const call of this.waiting.values()) call.reject(error);
+    this.waiting.clear();
   }
 
   ask(what, given = {}, told = () => {}, moved = []) {
@@ -45,12 +55,17 @@ class Engine {
 
   end() {
     this.worker.terminate();
+    this.give(new Error("stopped"));
   }
 }
 
 /** One thing at a time; what goes wrong is told on the page and stops nothing else. */
 function inTurn(action) {
-  queue = queue.then(action).catch((error) => fail(error));
+  if (waiting++) say(`${waiting - 1} waiting until this is done.`);
+  queue = queue
+    .then(action)
+    .catch((error) => fail(error))
+    .finally(() => waiting--);
   return queue;
 }
 
@@ -82,6 +97,8 @@ const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 async function load(provider) {
   engine?.end();
   facts = null;
+  $("example").disabled = $("check").disabled = true;
+  $("checked").textContent = "";
   const opening = new Engine(provider);
   engine = opening;
   say("Loading the model…");
@@ -99,14 +116,16 @@ async function load(provider) {
 function describe() {
   const { artifact, size, times, checked } = facts;
   const computed = engine.provider === "wasm" ? `WebAssembly, ${THREADS} ${THREADS === 1 ? "thread" : "threads"}` : "WebGPU";
-  const why = THREADS === 1 && !globalThis.crossOriginIsolated ? " (the page is not isolated, so only one)" : "";
+  const why = globalThis.crossOriginIsolated ? "" : " (the page is not isolated, so only one: reload it once)";
   $("about").textContent =
     `A model for ${artifact.tasks.join(", ")}. Everything happens in this browser: no picture leaves the device.`;
   const rows = {
     Tasks: artifact.tasks.join(", "),
     Precision: artifact.precision,
-    "Picture size": size ? `${size.width}×${size.height}, larger ones in tiles` : "any",
-    "Computed with": computed + why,
+    "Picture size": `${size.width}×${size.height}, larger ones in tiles${Math.min(size.width, size.height) < SEAMLESS ? ", which may show" : ""}`,
+    "Computed with": engine.provider === "wasm" ? computed + why : computed,
+    WebGPU: webgpu,
+    "Without a network": offline,
     "Model file": `${artifact.files[artifact.model].sha256.slice(0, 12)}, ${checked ? "unaltered" : "not checked: the page needs https or localhost for that"}`,
     "Loaded in": milliseconds(times.download + times.checksum + times.load),
     "On a device": artifact.proofs.executed_on_device.state === "passed" ? "verified" : "not verified on a device",
@@ -122,21 +141,43 @@ function element(kind, text) {
   return made;
 }
 
-/** WebGPU where there is an adapter, once it has given the reference's pictures; else WebAssembly. */
+/** WebGPU where there is an adapter; it is used once it has given the reference's pictures. */
 async function offerWebgpu() {
   const adapter = await navigator.gpu?.requestAdapter?.().catch(() => null);
-  if (!adapter || !facts.artifact.files["ort/ort.webgpu.min.mjs"]) return;
-  const option = element("option", "WebGPU");
-  option.value = "webgpu";
-  $("provider").append(option);
+  if (!facts.artifact.files["ort/ort.webgpu.min.js"]) webgpu = "not in this folder";
+  else if (navigator.gpu && !adapter) webgpu = "in this browser, but without a GPU for it";
+  else if (adapter) {
+    webgpu = "can be chosen below";
+    const option = element("option", "WebGPU");
+    option.value = "webgpu";
+    $("provider").append(option);
+  }
+  describe();
+}
+
+/** Keep everything in this browser; what is new on the server is there with the next visit. */
+async function keepOffline() {
+  if (!navigator.serviceWorker) return;
+  try {
+    await navigator.serviceWorker.register("service.js");
+    const { active } = await navigator.serviceWorker.ready;
+    offline = await new Promise((resolve) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = ({ data }) => resolve(data === "kept" ? "works from now on" : `not possible: ${data}`);
+      active.postMessage("keep", [port2]);
+    });
+  } catch (error) {
+    offline = `not possible: ${error.message}`;
+  }
+  describe();
 }
 
 async function check() {
   say("Checking this device…");
   const found = await engine.ask("check", {}, ({ done, all }) => progress(done / all));
   progress(null);
-  const good = found.parity >= LEAST_PARITY_DB;
-  const parity = Number.isFinite(found.parity) ? `${found.parity.toFixed(1)} dB` : "equal";
+  const good = found.parity >= (LEAST_PARITY_DB[facts.artifact.precision] ?? LEAST_PARITY_DB.float32);
+  const parity = Number.isNaN(found.parity) ? "no numbers" : found.parity === Infinity ? "equal" : `${found.parity.toFixed(1)} dB`;
   $("checked").textContent =
     `${good ? "As the reference" : "NOT as the reference"}: ${parity}, ${milliseconds(found.milliseconds)} a picture`;
   say("Ready.");
@@ -173,61 +214,81 @@ async function pixelsOf(file) {
     bitmap.close();
     throw new Error(`${width}×${height} is more than the ${MOST_PIXELS / 1e6} megapixels this page takes: make it smaller`);
   }
-  const canvas = new OffscreenCanvas(width, height);
+  const canvas = document.createElement("canvas");
+  Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
+  if (!context) throw new Error(`${width}×${height} is more than this browser draws: make the picture smaller`);
   context.fillStyle = "#fff";
   context.fillRect(0, 0, width, height);
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   const rgba = context.getImageData(0, 0, width, height).data;
-  return { source: planesFromRgba(rgba, height, width), decode: performance.now() - start };
+  canvas.width = canvas.height = 0; // Safari keeps what a canvas holds
+  return { rgba, height, width, decode: performance.now() - start };
 }
 
 async function restoreFile(file) {
   forgive();
   say(`Reading ${file.name || "the picture"}…`);
-  const { source, decode } = await pixelsOf(file);
-  await restorePlanes(file.name || "picture", source, decode);
+  await restorePixels(file.name || "picture", await pixelsOf(file));
 }
 
 async function restoreExample() {
   forgive();
   const start = performance.now();
-  const answer = await fetch(facts.artifact.golden[0].input);
-  const source = planesFromNpy(await answer.arrayBuffer());
-  await restorePlanes("example", source, performance.now() - start);
+  const found = await engine.ask("example");
+  await restorePixels("example", { ...found, decode: performance.now() - start });
 }
 
-async function restorePlanes(name, source, decode) {
+async function restorePixels(name, { rgba, height, width, decode }) {
   if (!facts) throw new Error("the model is not loaded, so nothing can be restored: reload the page");
-  say(`Restoring ${source.width}×${source.height}…`);
+  say(`Restoring ${width}×${height}…`);
   progress(0);
-  const found = await engine.ask("restore", { planes: source }, ({ done, all }) => {
-    progress(done / all);
-    if (all > 1) say(`Restoring: tile ${done} of ${all}`);
-  });
+  $("stop").hidden = false;
+  let found;
+  try {
+    found = await engine.ask("restore", { rgba, height, width }, ({ done, all }) => {
+      progress(done / all);
+      if (all > 1) say(`Restoring: tile ${done} of ${all}${waiting > 1 ? `; ${waiting - 1} waiting` : ""}`);
+    });
+  } finally {
+    $("stop").hidden = true;
+  }
   progress(null);
-  shown = { name, source, restored: found.restored };
+  shown = { name, rgba, height, width, restored: found.restored };
   $("result").hidden = false;
   const start = performance.now();
-  draw($("before"), source, source, 0);
+  draw($("before"), 0);
   drawAfter();
   tell({ Decode: decode, Model: found.times.inference, "Tiles and seams": found.times.tiles, Draw: performance.now() - start });
   judge(found.agreement);
-  say(`Restored ${source.width}×${source.height} in ${milliseconds(found.times.inference)}.`);
+  say(`Restored ${width}×${height} in ${milliseconds(found.times.inference)}.`);
 }
 
-function draw(canvas, source, restored, strength) {
-  canvas.width = source.width;
-  canvas.height = source.height;
-  const rgba = rgbaFromPlanes(source, restored, strength);
-  canvas.getContext("2d").putImageData(new ImageData(rgba, source.width, source.height), 0, 0);
+/** Stop what runs: the worker ends, and another one opens the model again. */
+function stop() {
+  const { provider } = engine;
+  engine.end();
+  inTurn(() => load(provider));
 }
+
+function draw(canvas, strength) {
+  const { rgba, height, width, restored } = shown;
+  Object.assign(canvas, { width, height });
+  canvas.getContext("2d").putImageData(new ImageData(rgbaFromPlanes(rgba, restored, strength), width, height), 0, 0);
+}
+
+let drawing = 0;
 
 function drawAfter() {
-  const strength = Number($("strength").value) / 100;
   $("strength-value").textContent = `${$("strength").value} %`;
-  if (shown) draw($("after"), shown.source, shown.restored, strength);
+  if (shown) draw($("after"), Number($("strength").value) / 100);
+}
+
+/** Once for each frame that is shown, however fast the slider moves. */
+function drawSoon() {
+  cancelAnimationFrame(drawing);
+  drawing = requestAnimationFrame(drawAfter);
 }
 
 function tell(times) {
@@ -253,6 +314,7 @@ function judge(agreement) {
 
 function save() {
   $("after").toBlob((blob) => {
+    if (!blob) return fail(new Error("this browser cannot write a picture of this size: make it smaller"));
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
     link.download = `${shown.name.replace(/\.[^.]*$/, "")}.restored.png`;
@@ -264,8 +326,8 @@ function save() {
 // The page
 
 function take(files) {
-  const file = [...files].find((each) => each.type.startsWith("image/")) ?? files[0];
-  if (file) inTurn(() => restoreFile(file));
+  if (!files.length) return fail(new Error("that is no file: drop or paste a picture, or open one"));
+  for (const file of files) inTurn(() => restoreFile(file));
 }
 
 for (const id of ["file", "camera"]) {
@@ -286,18 +348,18 @@ document.addEventListener("drop", (event) => {
   take(event.dataTransfer.files);
 });
 document.addEventListener("paste", (event) => take(event.clipboardData.files));
+$("stop").addEventListener("click", stop);
 $("example").addEventListener("click", () => inTurn(restoreExample));
 $("check").addEventListener("click", () => inTurn(check));
 $("provider").addEventListener("change", ({ target }) => inTurn(() => change(target.value)));
-$("strength").addEventListener("input", drawAfter);
+$("strength").addEventListener("input", drawSoon);
 $("split").addEventListener("input", ({ target }) => $("stage").style.setProperty("--split", `${target.value}%`));
 $("save").addEventListener("click", save);
 
 inTurn(async () => {
   if (typeof WebAssembly !== "object") throw new Error("this browser has no WebAssembly: use a newer one");
+  say("Loading the model…");
   await load("wasm");
   await offerWebgpu();
-  if (navigator.serviceWorker) {
-    navigator.serviceWorker.register("service.js").catch(() => {}); // without it the page only needs its network
-  }
+  keepOffline();
 });
