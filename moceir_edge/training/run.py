@@ -25,6 +25,7 @@ from moceir_edge.network.network import MoceIR
 from moceir_edge.processes import is_first_process
 from moceir_edge.records import output_error, sha256_of_value
 from moceir_edge.terms import Progress, Task, silent, tasks_from_names
+from moceir_edge.training.allocation import keep_freed_memory
 from moceir_edge.training.balance import balance_over_processes
 from moceir_edge.training.callbacks import Checkpoints, Telling
 from moceir_edge.training.distil import Channels, Teacher, require_comparable
@@ -62,6 +63,7 @@ def run_training(
     OutputError (a full disk).
     """
     _require_possible(recipe, student=student, teacher=teacher)
+    keep_freed_memory()
     root = root.resolve()
     start = load(root / recipe.start) if student is None and recipe.start is not None else student
     network = _network(recipe, start)

@@ -5,9 +5,13 @@ Usage: python -m moceir_edge.training.speed [SIZE [BATCH [PATCH]]]; prints milli
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import multiprocessing
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from statistics import median
 
 import torch
@@ -20,6 +24,7 @@ from moceir_edge.processor import cores, processor_name
 from moceir_edge.records import Record
 from moceir_edge.runner import torch_threads
 from moceir_edge.timing import interleaved_ms
+from moceir_edge.training.allocation import keep_freed_memory
 from moceir_edge.training.initial import fresh_network
 from moceir_edge.training.losses import frequency_loss, pixel_loss
 from moceir_edge.training.module import as_learned
@@ -40,11 +45,12 @@ class StepSpeed(Record):
 
 
 def measure_step(size: str, *, batch: int = 8, patch: int = 64, rounds: int = ROUNDS) -> StepSpeed:
-    """Forward, backward and AdamW of a batch of noise, interleaved, with a thread for each core."""
-    ours = fresh_network(size, seed=0, complexity=True).train()
-    calls = {"ours": _step(ours, batch, patch, plain=False), "plain": _step(plain(ours), batch, patch, plain=True)}
-    with torch_threads(cores()):
-        found = interleaved_ms(calls, rounds=rounds)
+    """Forward, backward and AdamW of a batch of noise, with a thread for each core.
+
+    Each kind in a process of its own, as `run_training` keeps memory for a whole process; their steps are interleaved.
+    """
+    with _stepping(size, batch, patch, is_plain=False) as ours, _stepping(size, batch, patch, is_plain=True) as plain:
+        found = interleaved_ms({"ours": ours, "plain": plain}, rounds=rounds)
     ratio = median(a / b for a, b in zip(found["plain"], found["ours"], strict=True))
     machine = f"{processor_name()}, {cores()} threads"
     return StepSpeed(
@@ -56,6 +62,38 @@ def measure_step(size: str, *, batch: int = 8, patch: int = 64, rounds: int = RO
         ratio=ratio,
         machine=machine,
     )
+
+
+@contextmanager
+def _stepping(size: str, batch: int, patch: int, *, is_plain: bool) -> Iterator[Callable[[], object]]:
+    """A process that takes one step whenever it is called."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_steps, args=(there, size, batch, patch, is_plain), daemon=True)
+    process.start()
+    there.close()
+
+    def step() -> None:
+        here.send(True)
+        here.recv()
+
+    try:
+        yield step
+    finally:
+        here.close()
+        process.join()
+
+
+def _steps(asked: Connection, size: str, batch: int, patch: int, is_plain: bool) -> None:  # noqa: FBT001 (of a process)
+    network = fresh_network(size, seed=0, complexity=True).train()
+    if not is_plain:
+        keep_freed_memory()
+    with torch_threads(cores()):
+        step = _step(plain(network) if is_plain else network, batch, patch, plain=is_plain)
+        with contextlib.suppress(EOFError):
+            while asked.recv():
+                step()
+                asked.send(True)
 
 
 def plain(network: MoceIR) -> MoceIR:
