@@ -17,7 +17,7 @@ MODEL = Path(__file__).parent / "models" / "tiny.safetensors"
 
 REPAIR = "pip install 'moceir-edge[all]'"
 
-RECIPES = ("demo-onnx", "demo-openvino", "demo-tensorrt", "demo-coreml")
+RECIPES = ("demo-onnx", "demo-openvino", "demo-tensorrt", "demo-coreml", "demo-browser")
 
 
 def demo(

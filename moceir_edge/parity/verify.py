@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from moceir_edge.artifacts import Artifact, GateResult, OverflowBound, Proof
@@ -21,7 +21,7 @@ from moceir_edge.program.lower import lower
 from moceir_edge.program.program import Program
 from moceir_edge.recipe.schema import Limits, Recipe
 from moceir_edge.records import Record
-from moceir_edge.runner import Gated, Image, NetworkRunner, ProgramRunner, Runner
+from moceir_edge.runner import Clocked, Gated, Image, NetworkRunner, ProgramRunner, Runner
 from moceir_edge.targets.target import recipe_of, target_of
 from moceir_edge.targets.to_onnx import PLAN_FILE
 from moceir_edge.terms import GateState, Precision, Progress, TargetName, silent
@@ -32,6 +32,7 @@ class Verification(Record):
 
     executed_by: what ran the artifact itself, None where nothing did or something stood in for it.
     overflow: what float16 has to hold, on the pictures that placed the islands and on a judging one.
+    seconds_per_megapixel: that it took beside the other rows, on a machine that may be busy: `bench` measures.
     """
 
     rows: tuple[Row, ...]
@@ -40,6 +41,7 @@ class Verification(Record):
     overflow: tuple[OverflowBound, ...] = ()
     unverified: tuple[str, ...] = ()
     executed_by: str | None = None
+    seconds_per_megapixel: float | None = None
 
     @property
     def failed(self) -> tuple[GateResult, ...]:
@@ -77,6 +79,9 @@ def verify_artifact(
     """Compare every step with the recorded reference on judging pictures, and judge."""
     steps, unverified = steps_of(subject)
     artifact_step = next((step for step in steps if step.name == "artifact"), None)
+    clock = None if artifact_step is None or artifact_step.executed_by is None else Clocked(artifact_step.runner)
+    if clock is not None:
+        steps = tuple(replace(step, runner=clock) if step is artifact_step else step for step in steps)
     size = subject.artifact.fixed_size
     blocks = () if subject.model is None else tuple(block for _, block in subject.model.architecture.routed())
     rows = compare(steps, judging, reference, size=size, blocks=blocks, progress=progress, on_picture=on_picture)
@@ -88,6 +93,7 @@ def verify_artifact(
         overflow=overflow,
         unverified=(*unverified, *unproven(subject.artifact), *_centre_only(subject.artifact)),
         executed_by=artifact_step.executed_by if artifact_step else None,
+        seconds_per_megapixel=clock.seconds_per_megapixel if clock else None,
     )
 
 

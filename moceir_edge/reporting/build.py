@@ -18,9 +18,10 @@ from moceir_edge.reporting.proven import proofs
 from moceir_edge.reporting.quality import quality
 from moceir_edge.reporting.recorded import Run, read_run
 from moceir_edge.reporting.sizes import sizes
+from moceir_edge.reporting.truth import truth_text
 from moceir_edge.reporting.verdict import card, gates, idle_tasks
 
-FILE_NAME = "report.html"
+FILE_NAME, TRUTH = "report.html", "truth.md"
 SECTIONS = (pictures, quality, sizes, routing, relevance, noise, plan, precision, gates, proofs, origin)
 """In the order in which a person wants them."""
 
@@ -28,12 +29,12 @@ SECTIONS = (pictures, quality, sizes, routing, relevance, noise, plan, precision
 def report(run: Path) -> Path:
     """Write `report.html` into a run folder, whole or not; what is missing is said in it.
 
-    InputError if nothing of a run is there.
+    `truth.md` beside it is its table of proofs. InputError if nothing of a run is there.
     """
-    path = run / FILE_NAME
-    text = render(page(read_run(run)))
-    with replacing_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    path, recorded = run / FILE_NAME, read_run(run)
+    for place, text in ((run / TRUTH, truth_text(recorded)), (path, render(page(recorded)))):
+        with replacing_file(place) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     return path
 
 

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from moceir_edge.artifacts import Artifact, Proof
-from moceir_edge.reporting.contents import Heading, Listing, Part, Phrase, Section, Table, Tone, say
+from moceir_edge.reporting.contents import Heading, Listing, Mark, Part, Phrase, Section, Table, Tone, say
 from moceir_edge.reporting.recorded import RecipeRun, Run
+from moceir_edge.reporting.truth import HEAD, PROOFS, truth_rows
 from moceir_edge.reporting.verdict import STATES
 from moceir_edge.terms import GateState
 
-PROOFS = ("parsed", "built", "emulated", "executed", "executed_on_device")
+NONE_STANDS_IN = (
+    "None of these proofs stands in for another. Loss: PSNR against the full model, of the task that lost most. Time: "
+    "of the artifact's own runtime on this machine, beside the other rows; a dash where nothing ran it."
+)
 
 
 def proofs(run: Run) -> Section:
     """A column for each kind of proof; below it in sentences how it was shown, and everything that was not."""
-    known = [(recipe.name, artifact) for recipe in run.recipes if (artifact := recipe.judged or recipe.artifact)]
-    rows = tuple(((name,), *_states(artifact)) for name, artifact in known)
-    head = ("artifact", *(proof.replace("_", " ").replace("on device", "on a device") for proof in PROOFS))
-    parts: list[Part] = [Table(head, rows, words=len(head))] if rows else []
-    parts.append(say("None of these stands in for another.", tone=Tone.QUIET))
+    rows = tuple(tuple((_marked(word),) for word in row) for row in truth_rows(run))
+    parts: list[Part] = [Table(HEAD, rows, words=len(HEAD))] if rows else []
+    parts.append(say(NONE_STANDS_IN, tone=Tone.QUIET))
     for recipe in run.recipes:
         sentences = (*unproven(recipe), *_shown(recipe))
         if sentences:
             parts.extend((Heading(recipe.name), Listing(sentences)))
-    parts.append(say("This run measured no latency, no power and no temperature."))
+    parts.append(say("This run measured no power and no temperature, and no latency on a quiet machine: bench does."))
     return Section("unproven", "What has been proven, and what has not", tuple(parts))
 
 
@@ -43,8 +45,8 @@ def unproven(recipe: RecipeRun) -> tuple[Phrase, ...]:
     )
 
 
-def _states(artifact: Artifact) -> tuple[Phrase, ...]:
-    return tuple((STATES[proof.state],) for _, proof in proofs_of(artifact))
+def _marked(word: str) -> str | Mark:
+    return next((mark for mark in STATES.values() if mark.text == word), word)
 
 
 def _shown(recipe: RecipeRun) -> tuple[Phrase, ...]:

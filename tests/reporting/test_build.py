@@ -148,3 +148,16 @@ def test_no_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing of a run is here"):
         report(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_table_of_truth_has_a_row_for_each_artifact(tmp_path: Path) -> None:
+    """What was shown, in words, and what it lost, as Markdown beside the page."""
+    report(write_run(tmp_path))
+    head, line, *rows = (tmp_path / "truth.md").read_text(encoding="utf-8").splitlines()
+    assert head.startswith(
+        "| artifact | target | precision | parsed | built | emulated | executed | executed on a device |"
+    )
+    assert set(line) <= set("|- ")
+    assert [row.split("|")[1].strip() for row in rows] == ["desktop", "phone"]
+    assert all(row.count("|") == head.count("|") for row in rows)
+    assert "| passed | failed |" in rows[0]
