@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from moceir_edge.recipe.read import read_recipe
     from moceir_edge.reporting.build import report
     from moceir_edge.restoring import restore
+    from moceir_edge.serving import serve
     from moceir_edge.stages import PipelineRequest, pipeline
     from moceir_edge.standalone import convert, export, observe, slim, verify
     from moceir_edge.terms import Task
@@ -59,6 +60,7 @@ __all__ = [
     "report",
     "restore",
     "save",
+    "serve",
     "slim",
     "train",
     "verify",
@@ -92,6 +94,7 @@ _HOMES = {
     "report": "reporting.build",
     "restore": "restoring",
     "save": "network.checkpoint",
+    "serve": "serving",
     "slim": "standalone",
     "train": "training.start",
     "verify": "standalone",
