@@ -114,6 +114,7 @@ async function load(provider) {
 }
 
 function describe() {
+  if (!facts) return; // the model is being opened again, and will be described then
   const { artifact, size, times, checked } = facts;
   const computed = engine.provider === "wasm" ? `WebAssembly, ${THREADS} ${THREADS === 1 ? "thread" : "threads"}` : "WebGPU";
   const why = globalThis.crossOriginIsolated ? "" : " (the page is not isolated, so only one: reload it once)";
