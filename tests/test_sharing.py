@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +66,28 @@ def test_one_item_is_enough(tmp_path: Path) -> None:
 def test_an_error_of_one_is_raised_in_all(tmp_path: Path) -> None:
     """The second process meets it, both tell of it, none waits."""
     assert by_two(tmp_path, "a", "bad", "c") == {"bad for 1"}
+
+
+def test_processes_that_srun_started_meet(tmp_path: Path) -> None:
+    """By the first node of the step; a batch script, which is alone in its allocation, waits for nobody."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    step = {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "localhost"}
+    job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_NTASKS": "2"}
+    command = [sys.executable, str(tmp_path / "script.py"), "a", "b", "c"]
+    started = [
+        subprocess.Popen(command, env={**os.environ, **job, **step, "SLURM_PROCID": str(number)}) for number in range(2)
+    ]
+    assert [process.wait(timeout=300) for process in started] == [0, 0]
+    assert {(tmp_path / f"{number}.told").read_text() for number in range(2)} == {"[('aa', 0), ('bb', 1), ('cc', 0)]"}
+    alone = subprocess.run(command, env={**os.environ, **job, "SLURM_PROCID": "0"}, check=False, timeout=300)
+    assert alone.returncode == 0
+    assert (tmp_path / "0.told").read_text() == "[('aa', 0), ('bb', 0), ('cc', 0)]"
+
+
+def test_processes_that_do_not_meet_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two are promised, and nobody says where."""
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    with pytest.raises(InputError, match="2 processes did not meet"):
+        over_processes(str.upper, ["a"], "raising")
