@@ -43,13 +43,16 @@ class Crops:
         each = max(1, count // len(tasks))
         return [self.fit[self.tasks.index(task) + number][None] for task in tasks for number in range(each)]
 
-    def quality_db(self, network: MoceIR) -> float:
-        """PSNR of the crops that check: mean of the tasks' means."""
+    def restored(self, network: MoceIR) -> Tensor:
+        """(N, 3, side, side): what a network makes of the crops that check."""
+        with torch.inference_mode():
+            return torch.cat([network(image[None]).image for image in self.check])
+
+    def quality_db(self, restored: Tensor, wanted: Tensor) -> float:
+        """PSNR of the crops that check, against their targets or another network: mean of the tasks' means."""
         found: dict[str, list[float]] = {}
-        for image, target, task in zip(self.check, self.targets, self.tasks, strict=True):
-            with torch.inference_mode():
-                restored = network(image[None]).image[0]
-            found.setdefault(task, []).append(capped_quality_db(target.numpy(), restored.numpy()))
+        for one, other, task in zip(restored, wanted, self.tasks, strict=True):
+            found.setdefault(task, []).append(capped_quality_db(other.numpy(), one.numpy()))
         return fmean(fmean(values) for values in found.values())
 
 
