@@ -63,5 +63,4 @@ def variants_from_names(names: Iterable[str], *, narrowed: bool) -> tuple[Varian
         raise InputError(f"unknown variant '{unknown[0]}'", f"use one of {', '.join(Variant)}")
     if Variant.WHOLE in wanted and not narrowed:
         raise InputError("whole is another model, and none is given", "name what it was narrowed from with --whole")
-    asked = [variant for variant in Variant if variant in wanted or not wanted]
-    return tuple(v for v in Variant if (narrowed if v is Variant.WHOLE else v in asked))
+    return tuple(v for v in Variant if (narrowed if v is Variant.WHOLE else not wanted or v in wanted))

@@ -5,7 +5,6 @@ WebAssembly computes in float32 and in 8-bit integers; float16 has no kernels th
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from moceir_edge.artifacts import Artifact, Proof, Proofs
@@ -18,9 +17,10 @@ from moceir_edge.records import Skipped
 from moceir_edge.runner import Runner
 from moceir_edge.targets.browser_page import is_library_of, library, library_version, write_page
 from moceir_edge.targets.browser_runner import NodeRunner, node
-from moceir_edge.targets.onnx_runtime import REPAIR, OnnxRunner, session
-from moceir_edge.targets.target import COUNT_SIZE, Calibration, Exported, Target, Timer
+from moceir_edge.targets.onnx_runtime import OnnxRunner, session
+from moceir_edge.targets.target import Calibration, Exported, Target, Timer
 from moceir_edge.targets.to_onnx import MODEL_FILE, measured_integer_share, write_onnx
+from moceir_edge.targets.to_onnx import TARGET as ONNX
 from moceir_edge.terms import GateState, Precision, TargetName
 
 NO_NODE = "Node is not installed, so WebAssembly was not run"
@@ -30,14 +30,7 @@ class _Browser:
     name = TargetName.BROWSER
 
     def missing(self) -> str | None:
-        absent = [name for name in ("onnx", "onnxruntime", "nncf") if find_spec(name) is None]
-        if absent:
-            return f"{', '.join(absent)} not installed: {REPAIR}"
-        try:
-            library()
-        except MissingBackendError as error:
-            return f"{error.what}: {error.remedy}"
-        return None
+        return ONNX.missing() or _no_library()
 
     def prepare(self, program: Program, recipe: Recipe) -> Program:
         return fold_norms(program)
@@ -50,13 +43,13 @@ class _Browser:
         exported = write_onnx(program, recipe, calibration, path, unsigned=True)
         session(path)
         write_page(folder, webgpu=recipe.browser_options.webgpu)
-        size = recipe.fixed_size or COUNT_SIZE
+        assert recipe.fixed_size is not None  # the recipe's own rule
         integer = recipe.precision is Precision.INT8
         skipped = (Skipped(what="WebGPU", reason="no GPU of a browser is here: the page itself checks it before use"),)
         return exported.model_copy(
             update={
                 "proofs": Proofs(parsed=_accepted(exported), built=_built(folder)),
-                "integer_share": measured_integer_share(program, path, size) if integer else None,
+                "integer_share": measured_integer_share(program, path, recipe.fixed_size) if integer else None,
                 "versions": {**exported.versions, "onnxruntime-web": library_version()},
                 "skipped": (*exported.skipped, *(skipped if recipe.browser_options.webgpu else ())),
             }
@@ -65,7 +58,7 @@ class _Browser:
     def runner(self, artifact: Artifact, folder: Path, *, threads: int | None = None) -> Runner | str:
         """WebAssembly in Node with one thread, else ONNX Runtime on the same file, which says so."""
         model, why = folder / artifact.model, _why_not(folder)
-        if why:
+        if why is not None:
             return OnnxRunner(model, size=artifact.fixed_size, stands_in=why, threads=threads)
         return NodeRunner(model, size=artifact.fixed_size)
 
@@ -76,14 +69,22 @@ class _Browser:
         return None
 
 
-def _why_not(folder: Path) -> str:
-    """Why its WebAssembly is not run here; empty where it is."""
+def _no_library() -> str | None:
+    try:
+        library()
+    except MissingBackendError as error:
+        return f"{error.what}: {error.remedy}"
+    return None
+
+
+def _why_not(folder: Path) -> str | None:
+    """Why its WebAssembly is not run here; None where it is."""
     if node() is None:
         return NO_NODE
-    try:
-        return "" if is_library_of(folder) else "its onnxruntime-web is not the one installed here"
-    except MissingBackendError as error:
-        return error.what
+    absent = _no_library()
+    if absent is not None:
+        return absent
+    return None if is_library_of(folder) else "its onnxruntime-web is not the one installed here"
 
 
 def _accepted(exported: Exported) -> Proof:
