@@ -60,6 +60,7 @@ class TargetName(StrEnum):
     COREML = "coreml"
     OPENVINO = "openvino"
     BROWSER = "browser"
+    QNN = "qnn"
 
 
 class GateState(StrEnum):

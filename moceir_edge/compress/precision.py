@@ -14,7 +14,7 @@ from moceir_edge.compress.crops import HIGHEST_DB, Crop, tolerated_power
 from moceir_edge.compress.group_costs import GroupCosts
 from moceir_edge.compress.groups import Choice, Group
 from moceir_edge.compress.placement import Budget, Option, Options, Placed, noise_db, place
-from moceir_edge.compress.ranges import Ranges
+from moceir_edge.compress.ranges import EIGHT_BITS, Levels, Ranges
 from moceir_edge.compress.simulation import Effect, Effects, simulate
 from moceir_edge.errors import GateError
 from moceir_edge.metrics import Pixels
@@ -156,7 +156,7 @@ def settle_plan(
     *,
     allowed: Allowed,
     least_share: float = LEAST_SHARE,
-    reduced_range: bool = False,
+    levels: Levels = EIGHT_BITS,
     costs: str = "",
     progress: Progress = silent,
 ) -> PrecisionPlan:
@@ -183,7 +183,7 @@ def settle_plan(
         chosen = {name for group in placed for name in group.chosen.integer}
         integer = {name: found for name, found in ranges.items() if name in chosen}
         text = f"simulating int8, {margin:g} dB below the limits"
-        effects = simulate(program, integer, progress(crops, text), references, reduced_range=reduced_range)
+        effects = simulate(program, integer, progress(crops, text), references, levels=levels)
         plan = _plan(placed, integer, summed_up(crops, effects), costs=costs)
         tried.append((plan.simulated.slack_db(allowed), plan))
         if tried[-1][0] >= 0:

@@ -11,7 +11,7 @@ from moceir_edge.compress.crops import Crop, centred, judgeable, restored_crops
 from moceir_edge.compress.group_costs import GroupCosts
 from moceir_edge.compress.groups import Choice, Group, candidates, groups_of
 from moceir_edge.compress.precision import Allowed, PrecisionPlan, options_of, settle_plan
-from moceir_edge.compress.ranges import Ranges, measure_ranges
+from moceir_edge.compress.ranges import Ranges, levels_of, measure_ranges
 from moceir_edge.compress.simulation import Effects, measure_effects
 from moceir_edge.keeping import Keeper
 from moceir_edge.program.program import Program
@@ -52,7 +52,8 @@ def search_plan(
     crops = judgeable(crops, references)
     tolerated = [allowed.tolerated(crop, reference) for crop, reference in zip(crops, references, strict=True)]
     floor = LEAST_TOLERATED * median(tolerated)
-    ranges = measure_ranges(program, crops, [max(floor, power) for power in tolerated], progress)
+    levels, tolerated = levels_of(options), [max(floor, power) for power in tolerated]
+    ranges = measure_ranges(program, crops, tolerated, progress, levels=levels.activations)
     costs = keeper.stage("costs", processor.identity(), GroupCosts, lambda: measure(groups, ranges))
     choices = {group: worthwhile(group, costs) for group in groups}
     listed = {group.name: found for group, found in choices.items()}
@@ -60,9 +61,7 @@ def search_plan(
     measured = []
     for number in measured_on(crops):
         cut = centred(crops[number], options.crop)
-        effects = partial(
-            measure_effects, program, choices, cut, ranges, reduced_range=options.reduced_range, progress=progress
-        )
+        effects = partial(measure_effects, program, choices, cut, ranges, levels=levels, progress=progress)
         measured.append(keeper.stage(f"effects-{number}", decided, Effects, effects))
     plan = settle_plan(
         program,
@@ -71,7 +70,7 @@ def search_plan(
         crops,
         references,
         allowed=allowed,
-        reduced_range=options.reduced_range,
+        levels=levels,
         costs=costs.origin,
         progress=progress,
     )

@@ -9,18 +9,12 @@ from torch import Tensor
 
 from moceir_edge.compress.crops import Crop, capped_quality_db, change_power, power
 from moceir_edge.compress.groups import Choice, Group
-from moceir_edge.compress.ranges import LEVELS, Ranges, rounded
+from moceir_edge.compress.ranges import EIGHT_BITS, LEVELS, Levels, Ranges, rounded
 from moceir_edge.metrics import Pixels
 from moceir_edge.program.execute import StaticNetwork, compute
 from moceir_edge.program.program import Operation, Program
 from moceir_edge.records import Record
 from moceir_edge.terms import Progress, silent
-
-REDUCED_LEVELS = 63
-"""Steps of a weight that leaves one bit free: x86 without VNNI adds pairs of products up in 16 bits, which saturate.
-
-Depthwise convolutions keep all steps: their kernels widen first, and NNCF leaves them alone.
-"""
 
 
 class Effect(Record):
@@ -42,12 +36,11 @@ class Effects(Record):
 
 
 class QuantizedNetwork(StaticNetwork):
-    """A program whose `integer` convolutions read, weigh and write 8-bit symmetric values, in simulation."""
+    """A program whose `integer` convolutions read, weigh and write symmetric integers of `levels`, in simulation."""
 
-    def __init__(self, program: Program, integer: Mapping[str, Ranges], *, reduced_range: bool = False) -> None:
+    def __init__(self, program: Program, integer: Mapping[str, Ranges], *, levels: Levels = EIGHT_BITS) -> None:
         super().__init__(program)
-        self.integer = integer
-        self.dense_levels = REDUCED_LEVELS if reduced_range else LEVELS
+        self.integer, self.levels = integer, levels
 
     def step(self, op: Operation, inputs: tuple[Tensor, ...], constants: Mapping[str, Tensor]) -> Tensor:
         """See `StaticNetwork`."""
@@ -56,10 +49,10 @@ class QuantizedNetwork(StaticNetwork):
             return compute(op, inputs, constants)
         weight = constants["weight"]
         span = weight.abs().amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
-        levels = self.dense_levels if op.attributes["groups"] == 1 else LEVELS
+        levels = self.levels.weights if op.attributes["groups"] == 1 else LEVELS
         integers = {**constants, "weight": rounded(weight, span, levels)}
-        result = compute(op, (rounded(inputs[0], ranges.input),), integers)
-        return rounded(result, ranges.output)
+        result = compute(op, (rounded(inputs[0], ranges.input, self.levels.activations),), integers)
+        return rounded(result, ranges.output, self.levels.activations)
 
 
 def measure_effects(
@@ -68,14 +61,14 @@ def measure_effects(
     crop: Crop,
     ranges: Mapping[str, Ranges],
     *,
-    reduced_range: bool = False,
+    levels: Levels = EIGHT_BITS,
     progress: Progress = silent,
 ) -> Effects:
     """What every choice of every group, quantized alone, does to a crop.
 
     What comes before a group is computed once for all of them.
     """
-    network = QuantizedNetwork(program, {}, reduced_range=reduced_range)
+    network = QuantizedNetwork(program, {}, levels=levels)
     positions = {op.name: position for position, op in enumerate(program.operations)}
     starts = sorted(choices, key=lambda group: min(positions[name] for name in group.convolutions))
     found: dict[str, dict[Choice, Effect]] = {}
@@ -103,10 +96,10 @@ def simulate(
     crops: Iterable[Crop],
     references: Sequence[Pixels],
     *,
-    reduced_range: bool,
+    levels: Levels,
 ) -> list[Effect]:
     """What convolutions quantized together do to each crop; references: the restored crops."""
-    network = QuantizedNetwork(program, integer, reduced_range=reduced_range)
+    network = QuantizedNetwork(program, integer, levels=levels)
     with torch.inference_mode():
         return [
             effect(crop, reference, network(torch.from_numpy(crop.image))["restored"].numpy())

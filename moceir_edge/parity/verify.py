@@ -8,6 +8,7 @@ from pathlib import Path
 
 from moceir_edge.artifacts import Artifact, GateResult, OverflowBound, Proof
 from moceir_edge.compress.precision import PrecisionPlan
+from moceir_edge.compress.ranges import levels_of
 from moceir_edge.compress.simulation import QuantizedNetwork
 from moceir_edge.data.dataset import Dataset, Sample
 from moceir_edge.network.checkpoint import LoadedModel
@@ -142,7 +143,7 @@ def _program_steps(subject: Subject, model: LoadedModel) -> list[Step]:
             return [static, Step("float16", how, ProgramRunner(StaticNetwork(prepared, half=True)), against="static")]
         case Precision.INT8:
             plan = PrecisionPlan.read(subject.folder / PLAN_FILE)
-            simulated = QuantizedNetwork(prepared, plan.integer, reduced_range=recipe.quantize_options.reduced_range)
+            simulated = QuantizedNetwork(prepared, plan.integer, levels=levels_of(recipe.quantize_options))
             how = "simulated: planned convolutions read, weigh and write 8-bit values"
             return [static, Step("int8", how, ProgramRunner(simulated), against="static")]
         case Precision.FLOAT32 | Precision.BFLOAT16:

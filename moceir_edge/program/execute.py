@@ -145,12 +145,15 @@ def _norm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:
 def _windows(x: Tensor, window: int) -> Tensor:
     padded = functional.pad(x, (0, -x.shape[3] % window, 0, -x.shape[2] % window))
     rows, columns = padded.shape[2] // window, padded.shape[3] // window
-    return padded.reshape(1, x.shape[1], rows, window, columns, window).permute(0, 1, 2, 4, 3, 5)
+    blocks = padded.reshape(-1, rows, window, columns, window).transpose(2, 3)
+    return blocks.reshape(-1, rows * columns, window, window)
 
 
 def _unwindows(x: Tensor, like: Tensor) -> Tensor:
-    _, channels, rows, columns, window, _ = x.shape
-    whole = x.permute(0, 1, 2, 4, 3, 5).reshape(1, channels, rows * window, columns * window)
+    window = x.shape[-1]
+    rows, columns = (-(-side // window) for side in like.shape[2:])
+    blocks = x.reshape(-1, rows, columns, window, window).transpose(2, 3)
+    whole = blocks.reshape(1, -1, rows * window, columns * window)
     return whole[:, :, : like.shape[2], : like.shape[3]]
 
 

@@ -305,11 +305,11 @@ class _Lowering:
 
         real = combine("real", Kind.SUB, (q_real, k_real), (q_imaginary, k_imaginary))
         imaginary = combine("imaginary", Kind.ADD, (q_real, k_imaginary), (q_imaginary, k_real))
-        stacked = self.build.add(Kind.CONCAT, f"{name}.stacked", real, imaginary, axis=4, exact=True)
+        stacked = self.build.add(Kind.CONCAT, f"{name}.stacked", real, imaginary, axis=2, exact=True)
         stacked = self.product(f"{name}.back_rows", stacked, left=windows.inverse_rows(window))
         back_real, back_imaginary = windows.inverse_columns(window)
-        top = self.product(f"{name}.back_real", self.half(f"{name}.top", stacked, 4, 0, window), right=back_real)
-        low = self.half(f"{name}.low", stacked, 4, window, 2 * window)
+        top = self.product(f"{name}.back_real", self.half(f"{name}.top", stacked, 2, 0, window), right=back_real)
+        low = self.half(f"{name}.low", stacked, 2, window, 2 * window)
         low = self.product(f"{name}.back_imaginary", low, right=back_imaginary)
         patches = self.build.add(Kind.ADD, f"{name}.patches", top, low, exact=True)
         return self.build.add(Kind.UNWINDOWS, f"{name}.pixels", patches, q, window=window, exact=True)
@@ -321,9 +321,9 @@ class _Lowering:
         wave = self.product(f"{name}.rows", wave, left=windows.forward_rows(window))
         quarters = {}
         for row, first in (("top", 0), ("low", window)):
-            rows = self.half(f"{name}.{row}", wave, 4, first, first + window)
+            rows = self.half(f"{name}.{row}", wave, 2, first, first + window)
             for column, start in (("cosine", 0), ("sine", half)):
-                quarters[row, column] = self.half(f"{name}.{row}.{column}", rows, 5, start, start + half)
+                quarters[row, column] = self.half(f"{name}.{row}.{column}", rows, 3, start, start + half)
         real = self.build.add(Kind.ADD, f"{name}.real", quarters["top", "cosine"], quarters["low", "sine"], exact=True)
         imaginary = self.build.add(
             Kind.SUB, f"{name}.imaginary", quarters["low", "cosine"], quarters["top", "sine"], exact=True

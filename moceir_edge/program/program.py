@@ -20,7 +20,7 @@ slice         x                axis, start, stop
 transpose     x                                     last two axes
 heads         x                heads                (1, C, H, W) -> (1, heads, C/heads, H W)
 pixels        x, like          channels             back to (1, C, H, W)
-windows       x                window               padded with zeros -> (1, C, rows, columns, p, p)
+windows       x                window               padded with zeros -> (C, rows columns, p, p)
 unwindows     x, like          window               back to (1, C, H, W), cropped
 unshuffle shuffle  x                                by 2, in PyTorch's channel order
 reshape       x                shape                a fixed shape

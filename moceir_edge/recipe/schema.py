@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -53,17 +53,29 @@ class BrowserOptions(Record):
     webgpu: bool = True
 
 
+Chip = Literal["snapdragon_8_gen_2", "snapdragon_8_gen_3", "snapdragon_8_elite"]
+"""Chips whose NPU a context can be compiled for."""
+
+
+class QnnOptions(Record):
+    """Qualcomm's NPUs: the chip that the context is compiled for; another one refuses it."""
+
+    chip: Chip = "snapdragon_8_gen_3"
+
+
 class QuantizeOptions(Record):
     """Post-training quantization: `pictures` crops of `crop` pixels calibrate; what matches `keep_float` stays float.
 
     keep_float: regular expressions, searched in the names of the program's operations.
     reduced_range: weights in 7 bits, exact also on x86 without VNNI, whose 8-bit kernels saturate.
+    activations: bits of what convolutions read and write.
     """
 
     pictures: Annotated[int, Field(ge=1)] = 32
     crop: Side = 128
     keep_float: tuple[str, ...] = ()
     reduced_range: bool = False
+    activations: Literal[8, 16] = 8
 
 
 class Limit(Record):
@@ -102,6 +114,7 @@ class Recipe(Record):
     coreml: CoreMLOptions | None = None
     openvino: OpenVINOOptions | None = None
     browser: BrowserOptions | None = None
+    qnn: QnnOptions | None = None
     quantize: QuantizeOptions | None = None
     limits: Limits = Limits()
 
@@ -143,6 +156,11 @@ class Recipe(Record):
         return self.browser or BrowserOptions()
 
     @property
+    def qnn_options(self) -> QnnOptions:
+        """The section, or its defaults."""
+        return self.qnn or QnnOptions()
+
+    @property
     def quantize_options(self) -> QuantizeOptions:
         """The section, or its defaults."""
         return self.quantize or QuantizeOptions()
@@ -160,16 +178,12 @@ def contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
         yield ("overflow_size",), f"only for precision float16, not {precision}"
     if said.get("gates_input") and precision == Precision.INT8:
         yield ("gates_input",), "int8 is calibrated with the model's own gates"
-    match target:
-        case TargetName.OPENVINO:
-            yield from _openvino_contradictions(said)
-        case TargetName.COREML:
-            yield from _coreml_contradictions(said)
-        case TargetName.BROWSER:
-            yield from _browser_contradictions(said)
-        case _:
-            if precision == Precision.BFLOAT16 and target is not None:
-                yield ("precision",), f"bfloat16 is offered for target openvino only, not {target}"
+    if target is not None and target in _OF_TARGET:
+        yield from _OF_TARGET[TargetName(target)](said)
+    elif precision == Precision.BFLOAT16 and target is not None:
+        yield ("precision",), f"bfloat16 is offered for target openvino only, not {target}"
+    if target is not None and target != TargetName.QNN and _activations(said) not in (None, 8):
+        yield ("quantize",), f"16-bit activations are offered for target qnn only, not {target}"
 
 
 def _openvino_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
@@ -189,6 +203,22 @@ def _browser_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str
         yield ("gates_input",), "the page lets the model decide its own route"
 
 
+def _qnn_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
+    if said.get("size", "dynamic") == "dynamic":
+        yield ("size",), "the NPU's compiler needs a fixed size, as [height, width]"
+    if said.get("precision") in (Precision.FLOAT32, Precision.BFLOAT16):
+        yield ("precision",), "the NPU computes in float16, or in int8 with float16 in between"
+    if said.get("gates_input"):
+        yield ("gates_input",), "not offered for target qnn"
+    if said.get("opset") not in (None, 17, 21):
+        yield ("opset",), "target qnn writes opset 21, whose 16-bit integers it needs; leave it out"
+
+
+def _activations(said: Mapping[str, Any]) -> Any:
+    options = said.get("quantize")
+    return options.get("activations") if isinstance(options, Mapping) else None
+
+
 def _coreml_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
     if said.get("size", "dynamic") == "dynamic":
         yield ("size",), "Core ML needs a fixed size, as [height, width]"
@@ -196,3 +226,11 @@ def _coreml_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str]
         yield ("precision",), "Core ML runs float16 or float32 here; for 8-bit weights set coreml.weights"
     if said.get("gates_input"):
         yield ("gates_input",), "not offered for Core ML"
+
+
+_OF_TARGET: Mapping[TargetName, Callable[[Mapping[str, Any]], Iterator[tuple[tuple[str], str]]]] = {
+    TargetName.OPENVINO: _openvino_contradictions,
+    TargetName.COREML: _coreml_contradictions,
+    TargetName.BROWSER: _browser_contradictions,
+    TargetName.QNN: _qnn_contradictions,
+}

@@ -17,14 +17,11 @@ Value = Any
 Array = NDArray[np.floating]
 Shape = tuple[int, ...]
 
-_WINDOWED_RANK = 6
-
 
 class Emitter:
     """Results so far in `values`, each in the format it was computed in; `mb` is coremltools' builder.
 
-    half: float16 outside the islands. Core ML holds tensors of rank 5 at most, so windows (1, C, rows, columns, p, p)
-    are (C, rows columns, p, p) here.
+    half: float16 outside the islands.
     """
 
     def __init__(self, mb: Any, sizes: Mapping[str, Shape], inputs: Mapping[str, Value], *, half: bool) -> None:
@@ -85,15 +82,6 @@ class Emitter:
     def _ranked(self, op: Operation, side: str, like: Value) -> Array:
         array = self.constant(op, op.constants[side])
         return array.reshape((1,) * (like.rank - array.ndim) + array.shape) if array.ndim else array
-
-    def axis(self, op: Operation, axis: int) -> int:
-        """An axis of the first input, as MIL counts it."""
-        return axis - 2 if len(self.sizes[op.inputs[0]]) == _WINDOWED_RANK else axis
-
-    def shape(self, name: str) -> Shape:
-        """The shape of a value as MIL holds it."""
-        shape = self.sizes[name]
-        return (shape[1], shape[2] * shape[3], *shape[4:]) if len(shape) == _WINDOWED_RANK else shape
 
 
 def _format_of(value: Value) -> str:

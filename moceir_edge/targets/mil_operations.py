@@ -34,7 +34,7 @@ def _binary(kind: str) -> Write:
 
 def _reduced(kind: str) -> Write:
     def write_reduced(e: Emitter, op: Operation) -> Value:
-        axes = [e.axis(op, axis) for axis in op.attributes["axes"]]
+        axes = list(op.attributes["axes"])
         return getattr(e.mb, kind)(x=e.first(op), axes=axes, keep_dims=True, name=e.name(op.name))
 
     return write_reduced
@@ -113,39 +113,42 @@ def _floor(e: Emitter, op: Operation) -> Value:
 
 
 def _softmax(e: Emitter, op: Operation) -> Value:
-    return e.mb.softmax(x=e.first(op), axis=e.axis(op, op.attributes["axis"]), name=e.name(op.name))
+    return e.mb.softmax(x=e.first(op), axis=op.attributes["axis"], name=e.name(op.name))
 
 
 def _concat(e: Emitter, op: Operation) -> Value:
-    return e.mb.concat(values=e.inputs(op), axis=e.axis(op, op.attributes["axis"]), name=e.name(op.name))
+    return e.mb.concat(values=e.inputs(op), axis=op.attributes["axis"], name=e.name(op.name))
 
 
 def _slice(e: Emitter, op: Operation) -> Value:
-    x, axis = e.first(op), e.axis(op, op.attributes["axis"])
-    begin, end = [0] * x.rank, list(e.shape(op.inputs[0]))
+    x, axis = e.first(op), op.attributes["axis"]
+    begin, end = [0] * x.rank, list(e.sizes[op.inputs[0]])
     begin[axis], end[axis] = op.attributes["start"], op.attributes["stop"]
     return e.mb.slice_by_index(x=x, begin=begin, end=end, name=e.name(op.name))
 
 
 def _reshape(e: Emitter, op: Operation) -> Value:
-    return e.mb.reshape(x=e.first(op), shape=e.shape(op.name), name=e.name(op.name))
+    return e.mb.reshape(x=e.first(op), shape=e.sizes[op.name], name=e.name(op.name))
 
 
 def _windows(e: Emitter, op: Operation) -> Value:
     """(1, C, H, W), padded with zeros -> (C, rows columns, p, p)."""
     x, window = e.first(op), op.attributes["window"]
-    _, channels, rows, columns, _, _ = e.sizes[op.name]
+    _, channels, height, width = x.shape
+    rows, columns = -(-height // window), -(-width // window)
     below, right = -x.shape[2] % window, -x.shape[3] % window
     if below or right:
         padding, zero = [0, 0, 0, 0, 0, below, 0, right], e.scalar(op, 0.0)
         x = e.mb.pad(x=x, pad=padding, mode="constant", constant_val=zero, name=e.name(f"{op.name}.padded"))
     x = _turned(e, op, x, grid=(channels, rows, window, columns, window))
-    return e.mb.reshape(x=x, shape=e.shape(op.name), name=e.name(op.name))
+    return e.mb.reshape(x=x, shape=e.sizes[op.name], name=e.name(op.name))
 
 
 def _unwindows(e: Emitter, op: Operation) -> Value:
     """(C, rows columns, p, p) -> (1, C, H, W), cropped."""
-    _, channels, rows, columns, window, _ = e.sizes[op.inputs[0]]
+    window = op.attributes["window"]
+    _, channels, height, width = e.sizes[op.name]
+    rows, columns = -(-height // window), -(-width // window)
     x = _turned(e, op, e.first(op), grid=(channels, rows, columns, window, window))
     whole, wanted = (1, channels, rows * window, columns * window), e.sizes[op.name]
     if whole == wanted:

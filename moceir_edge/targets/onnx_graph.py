@@ -152,12 +152,12 @@ class _Graph:
         return self.once(("spatial", level), make)
 
     def picture_shape(self, level: int, *, steps: int = 1) -> str:
-        """Reshape target [0, -1, H, W]."""
+        """Reshape target [1, -1, H, W]."""
         if self.size is not None:
             height, width = (side // steps >> level for side in self.size)
-            return self.integers(0, -1, height, width)
+            return self.integers(1, -1, height, width)
         name = f"size.{level}.picture"
-        return self.once(name, lambda: self.node("Concat", name, [self.integers(0, -1), self.spatial(level)], axis=0))
+        return self.once(name, lambda: self.node("Concat", name, [self.integers(1, -1), self.spatial(level)], axis=0))
 
     def blocks(self, level: int, side: int) -> str:
         """int64 (2,): how many blocks of side x side cover a level of an open size."""
@@ -172,19 +172,27 @@ class _Graph:
         return self.once(("blocks", level, side), make)
 
     def blocks_shape(self, level: int, side: int) -> str:
-        """Reshape target [0, 0, rows, side, columns, side]."""
+        """Reshape target [-1, rows, side, columns, side]: without the batch of 1, as some chips take 5 axes at most."""
         if self.size is not None:
             rows, columns = (-(-(length >> level) // side) for length in self.size)
-            return self.integers(0, 0, rows, side, columns, side)
+            return self.integers(-1, rows, side, columns, side)
         blocks = self.blocks(level, side)
 
         def make() -> str:
             rows = self.node("Slice", f"size.{level}.{side}.rows", [blocks, self.integers(0), self.integers(1)])
             columns = self.node("Slice", f"size.{level}.{side}.columns", [blocks, self.integers(1), self.integers(2)])
-            parts = [self.integers(0, 0), rows, self.integers(side), columns, self.integers(side)]
+            parts = [self.integers(-1), rows, self.integers(side), columns, self.integers(side)]
             return self.node("Concat", f"size.{level}.{side}.shape", parts, axis=0)
 
         return self.once(("blocks_shape", level, side), make)
+
+    def windows_shape(self, level: int, side: int) -> str:
+        """Reshape target [-1, rows, columns, side, side]."""
+        if self.size is not None:
+            return self.integers(-1, *(-(-(length >> level) // side) for length in self.size), side, side)
+        name = f"size.{level}.{side}.windows"
+        parts = [self.integers(-1), self.blocks(level, side), self.integers(side, side)]
+        return self.once(name, lambda: self.node("Concat", name, parts, axis=0))
 
     def covers(self, level: int, side: int) -> bool:
         """Whether blocks of side x side always fit a level without padding."""
@@ -227,10 +235,16 @@ class _Graph:
 
     def sides(self, op: Operation, inputs: list[str], *, half: bool) -> list[str]:
         if "left" in op.constants:
-            return [self.constant(op.constants["left"], half=half), *inputs]
+            return [self.constant(self.ranked(op, "left"), half=half), *inputs]
         if "right" in op.constants:
-            return [*inputs, self.constant(op.constants["right"], half=half)]
+            return [*inputs, self.constant(self.ranked(op, "right"), half=half)]
         return inputs
+
+    def ranked(self, op: Operation, side: str) -> Array:
+        """A constant operand; that of a product in the rank of the other one, as some chips want it."""
+        array = op.constants[side]
+        missing = len(self.shapes[op.inputs[0]]) - array.ndim if op.kind is Kind.MATMUL else 0
+        return array.reshape((1,) * missing + array.shape)
 
     def emit_conv(self, op: Operation, x: str, half: bool) -> None:
         names = ("weight", "bias") if "bias" in op.constants else ("weight",)
@@ -342,11 +356,13 @@ class _Graph:
         if not self.covers(level, side):
             x = self.node("Pad", f"{op.name}.padded", [x, self.pads(level, side)])
         x = self.node("Reshape", f"{op.name}.blocks", [x, self.blocks_shape(level, side)])
-        self.node("Transpose", op.name, [x], perm=[0, 1, 2, 4, 3, 5])
+        x = self.node("Transpose", f"{op.name}.turned", [x], perm=[0, 1, 3, 2, 4])
+        self.node("Reshape", op.name, [x, self.integers(self.channels[op.inputs[0]], -1, side, side)])
 
     def emit_unwindows(self, op: Operation, x: str, half: bool) -> None:
         level, side = self.level[op.name], op.attributes["window"]
-        x = self.node("Transpose", f"{op.name}.blocks", [x], perm=[0, 1, 2, 4, 3, 5])
+        x = self.node("Reshape", f"{op.name}.blocks", [x, self.windows_shape(level, side)])
+        x = self.node("Transpose", f"{op.name}.turned", [x], perm=[0, 1, 3, 2, 4])
         if self.covers(level, side):
             self.node("Reshape", op.name, [x, self.picture_shape(level)])
             return
@@ -355,17 +371,17 @@ class _Graph:
         self.node("Slice", op.name, [x, self.integers(0, 0), end, self.integers(2, 3)])
 
     def whole_shape(self, level: int, side: int) -> str:
-        """Reshape target [0, 0, rows * side, columns * side]."""
+        """Reshape target [1, -1, rows * side, columns * side]."""
         if self.size is not None:
-            return self.integers(0, 0, *(-(-(length >> level) // side) * side for length in self.size))
+            return self.integers(1, -1, *(-(-(length >> level) // side) * side for length in self.size))
         name = f"size.{level}.{side}.whole"
-        parts = [self.integers(0, 0), self.padded(level, side)]
+        parts = [self.integers(1, -1), self.padded(level, side)]
         return self.once(name, lambda: self.node("Concat", name, parts, axis=0))
 
     def emit_unshuffle(self, op: Operation, x: str, half: bool) -> None:
         level = self.level[op.name]
         blocked = self.node("Reshape", f"{op.name}.blocks", [x, self.blocks_shape(level, 2)])
-        turned = self.node("Transpose", f"{op.name}.turned", [blocked], perm=[0, 1, 3, 5, 2, 4])
+        turned = self.node("Transpose", f"{op.name}.turned", [blocked], perm=[0, 2, 4, 1, 3])
         self.level[op.name] = level + 1
         self.node("Reshape", op.name, [turned, self.picture_shape(level + 1)])
 

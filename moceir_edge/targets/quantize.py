@@ -22,7 +22,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from moceir_edge.compress.ranges import LEVELS, Ranges
+from moceir_edge.compress.ranges import LEVELS, WIDE_LEVELS, Ranges
 from moceir_edge.errors import MissingBackendError
 from moceir_edge.targets.onnx_runtime import REPAIR
 
@@ -164,6 +164,29 @@ def _zero_points(model: onnx.ModelProto) -> dict[str, NDArray[Any]]:
 def unsigned_activations(model: onnx.ModelProto) -> None:
     """Shift signed activation steps by 128, in place: the same values as uint8, which x86 kernels want (u8s8)."""
     arrays = {tensor.name: tensor for tensor in model.graph.initializer}
+    for name in _activation_zeros(model):
+        shape = tuple(arrays[name].dims)
+        arrays[name].CopyFrom(numpy_helper.from_array(np.full(shape, 128, np.uint8), name))
+    del model.graph.value_info[:]
+
+
+def wide_activations(model: onnx.ModelProto) -> None:
+    """Give activations 16 bits, in place: uint16 steps over the ranges that their 8 bits had; needs opset 21."""
+    arrays = {tensor.name: tensor for tensor in model.graph.initializer}
+    zeros = _activation_zeros(model)
+    for name in zeros:
+        shape = tuple(arrays[name].dims)
+        arrays[name].CopyFrom(numpy_helper.from_array(np.full(shape, WIDE_LEVELS + 1, np.uint16), name))
+    for name in {node.input[1] for node in model.graph.node if len(node.input) > 2 and node.input[2] in zeros}:
+        narrow = numpy_helper.to_array(arrays[name]).astype(np.float64)
+        wide = (narrow * LEVELS / WIDE_LEVELS).astype(np.float32)
+        arrays[name].CopyFrom(numpy_helper.from_array(wide, name))
+    del model.graph.value_info[:]
+
+
+def _activation_zeros(model: onnx.ModelProto) -> set[str]:
+    """Names of the zero points of activations."""
+    arrays = {tensor.name for tensor in model.graph.initializer}
     activations = {node.input[2] for node in model.graph.node if node.op_type == "QuantizeLinear"}
     weights = {
         node.input[2]
@@ -171,10 +194,7 @@ def unsigned_activations(model: onnx.ModelProto) -> None:
         if node.op_type == "DequantizeLinear" and node.input[0] in arrays and len(node.input) > 2
     }
     assert not activations & weights, "a zero point is shared between weights and activations"
-    for name in activations:
-        shape = tuple(arrays[name].dims)
-        arrays[name].CopyFrom(numpy_helper.from_array(np.full(shape, 128, np.uint8), name))
-    del model.graph.value_info[:]
+    return activations
 
 
 def readers_of(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:

@@ -97,6 +97,7 @@ _MODULES = {
     TargetName.COREML: "moceir_edge.targets.to_coreml",
     TargetName.OPENVINO: "moceir_edge.targets.to_openvino",
     TargetName.BROWSER: "moceir_edge.targets.to_browser",
+    TargetName.QNN: "moceir_edge.targets.to_qnn",
 }
 
 

@@ -16,7 +16,7 @@ from moceir_edge.recipe.schema import Recipe
 from moceir_edge.records import Skipped
 from moceir_edge.runner import Runner
 from moceir_edge.targets.browser_page import is_library_of, library, library_version, write_page
-from moceir_edge.targets.browser_runner import NodeRunner, node
+from moceir_edge.targets.browser_runner import node, node_runner
 from moceir_edge.targets.onnx_runtime import OnnxRunner, session
 from moceir_edge.targets.target import Calibration, Exported, Target, Timer
 from moceir_edge.targets.to_onnx import MODEL_FILE, measured_integer_share, write_onnx
@@ -60,7 +60,7 @@ class _Browser:
         model, why = folder / artifact.model, _why_not(folder)
         if why is not None:
             return OnnxRunner(model, size=artifact.fixed_size, stands_in=why, threads=threads)
-        return NodeRunner(model, size=artifact.fixed_size)
+        return node_runner(model, size=artifact.fixed_size)
 
     def memory(self, artifact: Artifact, folder: Path) -> Memory | str:
         return "what a tab may take is the browser's to say"
@@ -95,7 +95,7 @@ def _built(folder: Path) -> Proof:
     """Whether onnxruntime-web makes a session of it."""
     if node() is None:
         return Proof(reason=NO_NODE)
-    NodeRunner(folder / MODEL_FILE, size=None)
+    node_runner(folder / MODEL_FILE, size=None)
     return Proof(state=GateState.PASSED, reason=f"onnxruntime-web {library_version()} in Node")
 
 

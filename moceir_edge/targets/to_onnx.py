@@ -40,12 +40,14 @@ def write_onnx(program: Program, recipe: Recipe, calibration: Calibration, path:
     skipped: tuple[Skipped, ...] = ()
     if recipe.precision is Precision.INT8:
         from moceir_edge.compress.precision import PrecisionPlan
-        from moceir_edge.targets.quantize import quantize, unsigned_activations
+        from moceir_edge.targets.quantize import quantize, unsigned_activations, wide_activations
 
         plan = PrecisionPlan.read(path.parent / PLAN_FILE)
         feeds = [{IMAGE: crop} for crop in calibration]
         model = quantize(model, plan.integer, feeds, reduced_range=recipe.quantize_options.reduced_range)
-        if unsigned:
+        if recipe.quantize_options.activations == 16:
+            wide_activations(model)
+        elif unsigned:
             unsigned_activations(model)
         skipped = plan.skipped
     path.write_bytes(model.SerializeToString(deterministic=True))

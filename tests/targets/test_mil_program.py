@@ -71,10 +71,10 @@ def windowed(window: int) -> Write:
         w = b.add(Kind.WINDOWS, "windows", x, window=window)
         w = b.add(Kind.MATMUL, "left", w, constants={"left": drawn(2 * window, window)})
         w = b.add(Kind.MATMUL, "right", w, constants={"right": drawn(window, window + 3)})
-        top = b.add(Kind.SLICE, "top", w, axis=4, start=1, stop=window // 2 + 1)
-        low = b.add(Kind.SLICE, "low", w, axis=4, start=window, stop=window + window // 2)
-        w = b.add(Kind.CONCAT, "joined", low, top, axis=4)
-        w = b.add(Kind.SLICE, "narrow", w, axis=5, start=2, stop=window + 2)
+        top = b.add(Kind.SLICE, "top", w, axis=2, start=1, stop=window // 2 + 1)
+        low = b.add(Kind.SLICE, "low", w, axis=2, start=window, stop=window + window // 2)
+        w = b.add(Kind.CONCAT, "joined", low, top, axis=2)
+        w = b.add(Kind.SLICE, "narrow", w, axis=3, start=2, stop=window + 2)
         return b.add(Kind.UNWINDOWS, "tried", w, x, window=window)
 
     return write
