@@ -17,7 +17,7 @@ from moceir_edge.recipe.schema import Chip
 from moceir_edge.targets import qnn_process
 from moceir_edge.targets.process_runner import ProcessRunner, reason_of
 
-REPAIR = "pip install 'moceir-edge[qnn]' (Linux on x86)"
+REPAIR = "pip install 'moceir-edge[qnn]'"
 
 
 class Npu(NamedTuple):
@@ -39,7 +39,7 @@ soc_table.h."""
 
 def missing() -> str | None:
     """What lacks, with the repair."""
-    return None if find_spec("onnxruntime_qnn") else f"onnxruntime-qnn not installed: {REPAIR}"
+    return None if find_spec("onnxruntime_qnn") else f"onnxruntime-qnn (Linux on x86) not installed: {REPAIR}"
 
 
 def library_text() -> str:

@@ -17,6 +17,7 @@ from moceir_edge.metrics import psnr_db
 from moceir_edge.network.checkpoint import load
 from moceir_edge.resources import find_resource
 from moceir_edge.routing.routing import Routing
+from moceir_edge.terms import TargetName
 from tests.cli.calls import Captured, assert_refused, result_of
 from tests.cli.world import FIXED, drawn, smooth
 
@@ -33,7 +34,7 @@ def out(world: Path) -> Iterator[Path]:
 def test_doctor(capfd: Captured) -> None:
     """The machine, its libraries and targets."""
     health = result_of(["doctor"], capfd)
-    assert {target["target"] for target in health["targets"]} == {"onnx", "openvino", "tensorrt", "coreml", "browser"}
+    assert {target["target"] for target in health["targets"]} == set(TargetName)
     assert health["libraries"]["torch"]
 
 

@@ -82,6 +82,21 @@ def test_a_size_is_height_then_width(tmp_path: Path) -> None:
         ("target: coreml\nprecision: bfloat16\nsize: [64, 64]\n", "2: precision: Core ML runs float16 or float32"),
         ("target: browser\nprecision: float16\nsize: [64, 64]\n", "2: precision: WebAssembly computes in float32"),
         ("target: browser\nprecision: float32\nsize: dynamic\n", "3: size: the page cuts pictures into tiles"),
+        ("target: qnn\nprecision: float32\nsize: [64, 64]\n", "2: precision: the NPU computes in float16"),
+        ("target: qnn\nprecision: float16\nsize: dynamic\n", "3: size: the NPU's compiler needs a fixed size"),
+        ("target: qnn\nprecision: float16\nsize: [64, 64]\nopset: 20\n", "4: opset: target qnn writes opset 21"),
+        (
+            "target: qnn\nprecision: float16\nsize: [64, 64]\ngates_input: true\n",
+            "4: gates_input: not offered for target qnn",
+        ),
+        (
+            "target: qnn\nprecision: int8\nsize: [64, 64]\nqnn: {chip: tensor_g4}\n",
+            "4: qnn.chip: ",
+        ),
+        (
+            "target: onnx\nprecision: int8\nquantize: {activations: 16}\n",
+            "3: quantize: 16-bit activations are offered for target qnn only, not onnx",
+        ),
         (
             "target: browser\nprecision: float32\nsize: [64, 64]\ngates_input: true\n",
             "4: gates_input: the page lets the model decide",

@@ -27,6 +27,9 @@ NAMES = ("fake", *TargetName)
 PARITY_DB = {"float32": 80.0, "float16": 50.0, "bfloat16": 30.0}
 """The gates; bfloat16 has none, and keeps 8 significant bits."""
 
+FULL = {"qnn": "float16"}
+"""The floats of most bits that a target offers; float32 where nothing else is said."""
+
 REDUCED = {"openvino": "bfloat16", "browser": "float32"}
 """The floats of fewest bits that a target offers; float16 where nothing else is said."""
 
@@ -38,6 +41,11 @@ def target(name: str) -> Target:
     if missing is not None:
         pytest.skip(missing)
     return found
+
+
+def full(name: str) -> str:
+    """Its floats of most bits."""
+    return FULL.get(name, "float32")
 
 
 def reduced(name: str) -> str:
@@ -106,7 +114,7 @@ def test_preparing_keeps_the_interface(name: str, program: Program) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_it_computes_the_program(name: str, reduces: bool, program: Program, export: Export) -> None:
     """Restored picture within the gate of its precision; agreement and scores with it; in the size it says."""
-    precision = reduced(name) if reduces else "float32"
+    precision = reduced(name) if reduces else full(name)
     found, artifact, folder = export(name, precision)
     runner = running(found, artifact, folder)
     outputs, wanted = runner.run(picture()), expected(program, picture())
@@ -149,7 +157,7 @@ def test_it_claims_no_more_than_it_has_shown(name: str, export: Export) -> None:
     assert decided
     assert all(proof.reason for proof in decided)
     assert artifact.counts.integer_share is None
-    assert artifact.islands or artifact.precision is not Precision.FLOAT16
+    assert artifact.islands or artifact.precision is not Precision.FLOAT16 or name == "qnn"
     assert artifact.versions
 
 
@@ -159,6 +167,7 @@ LIBRARIES = {
     TargetName.COREML: ("coremltools",),
     TargetName.OPENVINO: ("openvino", "onnx", "onnxruntime", "nncf"),
     TargetName.BROWSER: ("onnx", "onnxruntime", "nncf"),
+    TargetName.QNN: ("onnxruntime_qnn",),
 }
 EXTRAS = {TargetName.BROWSER: "onnx"}
 """Where the packages of a target have another name; what npm installs is tested with the page."""
@@ -176,7 +185,7 @@ def test_missing_libraries_have_a_repair(name: TargetName, monkeypatch: pytest.M
     remedy = f"pip install 'moceir-edge[{EXTRAS.get(name, name)}]'"
     assert f": {remedy}" in missing
     with pytest.raises(MissingBackendError) as caught:
-        require_target(recipe_for(name, "float32"))
+        require_target(recipe_for(name, full(name)))
     assert caught.value.what.startswith(f"target {name}: ")
     assert caught.value.remedy == remedy
 
@@ -184,6 +193,6 @@ def test_missing_libraries_have_a_repair(name: TargetName, monkeypatch: pytest.M
 @pytest.mark.parametrize("name", NAMES)
 def test_int8_is_timed_or_the_reason_is_given(name: str) -> None:
     """Nothing is timed in silence on another runtime."""
-    timer = target(name).timer(recipe_for(name, "float32"))
+    timer = target(name).timer(recipe_for(name, full(name)))
     assert callable(timer) is (name in ("onnx", "openvino"))
     assert callable(timer) or len(timer) > 10
