@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
             compile_model(*rest)
         else:
             serve(*rest, answers=answers)
-    except (state.EPFail, state.Fail, state.InvalidGraph, state.NotImplemented, RuntimeError) as error:
+    except (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented, RuntimeError) as error:
         sys.exit(f"Error: {' '.join(str(error).split())[:300]}")
 
 

@@ -101,7 +101,7 @@ def test_what_the_compiler_refuses_is_said(tmp_path: Path) -> None:
     """A damaged model ends its process, and its reason is one line."""
     (tmp_path / "model.onnx").write_bytes(b"no model")
     npu = qnn_library.NPUS["snapdragon_8_gen_2"]
-    with pytest.raises(ArtifactError, match=r"Qualcomm's compiler refuses the model for Snapdragon 8 Gen 2.*: Error"):
+    with pytest.raises(ArtifactError, match=r"Qualcomm's compiler refuses the model for Snapdragon 8 Gen 2.*: Error: "):
         qnn_library.compile_context(tmp_path / "model.onnx", tmp_path / CONTEXT_FILE, tmp_path, npu)
     assert not (tmp_path / CONTEXT_FILE).exists()
 
