@@ -13,8 +13,9 @@ from moceir_edge.artifacts import Artifact
 from moceir_edge.compress.crops import Crop
 from moceir_edge.compress.group_costs import GroupCosts, modelled_costs
 from moceir_edge.compress.groups import Group
-from moceir_edge.compress.precision import Allowed, PrecisionPlan, Simulated
+from moceir_edge.compress.precision import PrecisionPlan
 from moceir_edge.compress.ranges import Ranges
+from moceir_edge.compress.safety import Allowed, Simulated
 from moceir_edge.demonstration import MODEL
 from moceir_edge.errors import InputError
 from moceir_edge.exporting import Search, Source, with_memory, write_artifact
