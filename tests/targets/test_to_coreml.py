@@ -256,7 +256,9 @@ def test_compute_units_lie_beside_the_package(made: Maker) -> None:
     artifact = made(recipe())
     units = ComputeUnits.read(artifact.folder / UNITS_FILE)
     assert sum(units.operations.values()) == len(artifact.package.operations)
-    assert units.operations[Unit.NEURAL_ENGINE] > units.operations[Unit.GPU] > 0
+    islands = [op for op in artifact.package.operations if op.outputs[0].dtype.__name__ == "fp32"]
+    assert units.operations[Unit.NEURAL_ENGINE] > 0
+    assert units.operations[Unit.GPU] >= len(islands) > 0
     assert {row.rule for row in units.leaving} == {"float32"}
 
 
