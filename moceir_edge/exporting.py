@@ -7,17 +7,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moceir_edge.artifacts import FILE_NAME, Artifact, Counts, Golden, Origin, OverflowBound, file_entries
-from moceir_edge.compress.crops import Crop, change_power, restored_crops, telling
+from moceir_edge.compress.crops import HIGHEST_DB, Crop, change_power, restored_crops, telling
 from moceir_edge.compress.group_costs import MODELLED, GroupCosts, modelled_costs
 from moceir_edge.compress.groups import Group, candidates
-from moceir_edge.compress.precision import Allowed, PrecisionPlan
+from moceir_edge.compress.precision import PrecisionPlan
 from moceir_edge.compress.ranges import Ranges
+from moceir_edge.compress.safety import Allowed
 from moceir_edge.compress.search import search_plan
+from moceir_edge.compress.weight_plan import (
+    WEIGHTS_FILE,
+    WEIGHTS_SAFETY_DB,
+    WeightPlan,
+    plan_in_8_bits,
+    smallest_plan,
+    storage_of,
+    with_planned_weights,
+)
 from moceir_edge.data.dataset import Dataset, Sample
 from moceir_edge.data.images import Pixels
 from moceir_edge.data.samples import read_data
@@ -153,18 +164,13 @@ def write_model(
     prepared = target.prepare(lower(model.network, guard=recipe.guard, gates_input=recipe.gates_input), recipe)
     crops: tuple[Crop, ...] = ()
     overflow: tuple[OverflowBound, ...] = ()
+    if recipe.half:
+        settled = settle(model, recipe, calibration, progress=progress)
+        prepared, overflow = with_islands(prepared, settled.placed.added), settled.overflow
     match recipe.precision:
-        case Precision.FLOAT16:
-            settled = settle(model, recipe, calibration, progress=progress)
-            prepared, overflow = with_islands(prepared, settled.placed.added), settled.overflow
         case Precision.INT8:
             crops = calibrate(prepared, calibration, recipe, say=search.say, progress=progress)
-            inputs = {
-                "versions": versions(),
-                "model": model.sha256,
-                "recipe": recipe.model_dump(mode="json", exclude={"limits", "golden"}),
-                "calibration": calibration.sha256,
-            }
+            inputs = _search_inputs(model, recipe, calibration)
             kept = replace(search, keeper=Within(search.keeper, "search", inputs))
             plan = plan_of(prepared, crops, recipe, search=kept, progress=progress)
             if plan.model_sha256 not in (None, model.sha256):
@@ -173,9 +179,55 @@ def write_model(
             plan.write(folder / PLAN_FILE)
             for doubt in _doubts(plan, recipe):
                 search.say(f"warning: {doubt}")
-        case Precision.FLOAT32 | Precision.BFLOAT16:
+        case Precision.FLOAT32 | Precision.FLOAT16 | Precision.BFLOAT16:
             pass
-    return Written(prepared, target.export(prepared, recipe, [crop.image for crop in crops], folder), overflow)
+    weights = weight_plan_of(prepared, calibration, model, recipe, search=search, progress=progress)
+    if weights is not None:
+        weights.write(folder / WEIGHTS_FILE)
+        prepared = with_planned_weights(prepared, weights)
+    exported = target.export(prepared, recipe, [crop.image for crop in crops], folder)
+    if weights is not None:
+        exported = exported.model_copy(update={"skipped": (*exported.skipped, *weights.skipped)})
+    return Written(prepared, exported, overflow)
+
+
+def weight_plan_of(
+    program: Program,
+    calibration: Dataset,
+    model: LoadedModel,
+    recipe: Recipe,
+    *,
+    search: Search,
+    progress: Progress = silent,
+) -> WeightPlan | None:
+    """How weights are stored where they are not all floats: in 8 bits, or searched on calibration pictures."""
+    if not recipe.plans_weights:
+        return None
+    storage = storage_of(recipe)
+    if recipe.coreml_options.weights == "int8":
+        return plan_in_8_bits(program, storage).model_copy(update={"model_sha256": model.sha256})
+    crops = calibrate(program, calibration, recipe, what="smallest weights", say=search.say, progress=progress)
+    plan = smallest_plan(
+        program,
+        crops,
+        recipe.quantize_options,
+        storage,
+        allowed=weights_allowed_by(recipe),
+        parity_db=in_force(recipe.precision, recipe.limits).parity_db,
+        keeper=Within(search.keeper, "weights", _search_inputs(model, recipe, calibration)),
+        progress=progress,
+    )
+    return plan.model_copy(update={"model_sha256": model.sha256})
+
+
+def _search_inputs(model: LoadedModel, recipe: Recipe, calibration: Dataset) -> dict[str, Any]:
+    """What decides a search, as plain data."""
+    return {
+        "versions": versions(),
+        "model": model.sha256,
+        "recipe": recipe.model_dump(mode="json", exclude={"limits", "golden"}),
+        "calibration": calibration.sha256,
+    }
 
 
 def _doubts(plan: PrecisionPlan, recipe: Recipe) -> Iterator[str]:
@@ -221,6 +273,7 @@ def calibrate(
     dataset: Dataset,
     recipe: Recipe,
     *,
+    what: str = "int8",
     say: Callable[[str], None] = lambda _: None,
     progress: Progress = silent,
 ) -> tuple[Crop, ...]:
@@ -229,9 +282,9 @@ def calibrate(
     Of the fixed size where the artifact has one. DataError where there is no picture.
     """
     if not dataset.samples:
-        raise DataError("int8 needs calibration pictures, and none are left for choosing", "give --calibration DATA")
+        raise DataError(f"{what} needs calibration pictures, and none are left for choosing", "give --calibration DATA")
     if len(dataset.samples) == 1:
-        say(f"warning: only {dataset.samples[0].name} calibrates int8; ranges from one picture may be too narrow")
+        say(f"warning: only {dataset.samples[0].name} calibrates {what}; one picture tells little of others")
     options = recipe.quantize_options
     size, small = recipe.fixed_size or (options.crop, options.crop), (options.crop, options.crop)
     of_a_task = max(1, options.pictures // len(dataset.tasks))
@@ -303,6 +356,14 @@ def allowed_by(limits: Limits) -> Allowed:
     assert snr is not None
     assert worst is not None
     return Allowed(residual_snr_db=snr, mean_loss_db=mean, worst_loss_db=worst)
+
+
+def weights_allowed_by(recipe: Recipe) -> Allowed:
+    """What the gates of a recipe's precision allow to weights."""
+    _, snr, mean, worst = in_force(recipe.precision, recipe.limits)
+    assert snr is not None
+    worst_db = HIGHEST_DB if worst is None else worst
+    return Allowed(residual_snr_db=snr, mean_loss_db=mean, worst_loss_db=worst_db, safety_db=WEIGHTS_SAFETY_DB)
 
 
 def write_golden(source: Source, recipe: Recipe, folder: Path) -> tuple[Golden, ...]:

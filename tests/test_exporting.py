@@ -10,11 +10,14 @@ import pytest
 
 from moceir_edge import exporting
 from moceir_edge.artifacts import Artifact
+from moceir_edge.compress import stored_weights
 from moceir_edge.compress.crops import Crop
 from moceir_edge.compress.group_costs import GroupCosts, modelled_costs
 from moceir_edge.compress.groups import Group
-from moceir_edge.compress.precision import Allowed, PrecisionPlan, Simulated
+from moceir_edge.compress.precision import PrecisionPlan
 from moceir_edge.compress.ranges import Ranges
+from moceir_edge.compress.safety import Allowed, Simulated
+from moceir_edge.compress.weight_plan import WEIGHTS_FILE, WeightPlan
 from moceir_edge.demonstration import MODEL
 from moceir_edge.errors import InputError
 from moceir_edge.exporting import Search, Source, with_memory, write_artifact
@@ -177,3 +180,32 @@ def test_one_calibration_picture_is_named() -> None:
     more = dataset(picture, sample("derain/1", noise(1, height=64, width=64)))
     exporting.calibrate(program, more, recipe("onnx", "int8", size=SIZE), say=said.append)
     assert len(said) == 1
+
+
+@pytest.mark.parametrize("weights", ["int8", "smallest"])
+def test_a_core_ml_package_is_judged_with_the_weights_it_stores(
+    weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan lies beside the package, and the emulated package agrees with the float16 row far above the gate."""
+    missing = target_of(TargetName.COREML).missing()
+    if missing is not None:
+        pytest.skip(missing)
+    monkeypatch.setattr(stored_weights, "SMALLEST", 64)
+    model = LoadedModel(small_network(), "small")
+    more = {"quantize": {"pictures": 2, "crop": 32}} if weights == "smallest" else {}
+    chosen = recipe("coreml", "float16", coreml={"interface": "tensor", "weights": weights}, **more)
+    pictures = [sample(f"derain/{seed}", noise(seed, height=40, width=48)) for seed in range(2)]
+    source = Source(model, model, (Task.DERAIN,))
+    found = write_artifact(source, chosen, dataset(*pictures), tmp_path)
+    plan = WeightPlan.read(tmp_path / WEIGHTS_FILE)
+    assert plan.size_bytes < plan.float_bytes
+    assert (plan.model_sha256, plan.simulated is not None) == (model.sha256, weights == "smallest")
+    assert any("smaller weights" in note.what for note in found.skipped)
+    judging = sample("derain/9", noise(9, height=40, width=48))
+    runner = NetworkRunner(model.network)
+    subject = Subject(found, tmp_path, model, slim=False)
+    judged = verify_artifact(subject, dataset(judging), lambda given: runner.run(given.load().input).restored)
+    halves = {row.step: row.pictures[0] for row in judged.rows}
+    assert halves["artifact"].step_parity_db == pytest.approx(halves["float16"].step_parity_db, abs=1.0)
+    assert 40 < halves["artifact"].step_parity_db < 100
+    assert found.proofs.emulated.state is GateState.PASSED

@@ -1,4 +1,4 @@
-"""Where 8-bit integers go: the cheapest choice for every group within budgets of noise and of lost PSNR.
+"""Where fewer bits go: the cheapest choice for every group within budgets of noise and of lost PSNR.
 
 Numbers in, a plan out. Errors of different groups are nearly uncorrelated, so their powers add up; what they have in
 common with the error there is makes losses, which add up as long as they are small; costs add up because groups run one
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moceir_edge.compress.groups import Choice
+from moceir_edge.compress.stored_weights import Stored
 from moceir_edge.errors import GateError
 from moceir_edge.records import Record
 
@@ -26,14 +27,14 @@ SMALL_LOSS_DB = 0.0005
 
 
 class Option(Record):
-    """One choice for a group.
+    """One choice for a group of convolutions, or for how the weights of one are stored.
 
     cost: in the unit of all costs of a plan. noise: error power at the output over the power of what the network adds.
     losses: of PSNR in dB by task, without sign. share: of all MACs, in integers. integer: its convolutions in
     integers.
     """
 
-    choice: Choice
+    choice: Choice | Stored
     integer: tuple[str, ...]
     cost: float
     noise: float

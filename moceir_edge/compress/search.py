@@ -10,8 +10,9 @@ from moceir_edge import processor
 from moceir_edge.compress.crops import Crop, centred, judgeable, restored_crops
 from moceir_edge.compress.group_costs import GroupCosts
 from moceir_edge.compress.groups import Choice, Group, candidates, groups_of
-from moceir_edge.compress.precision import Allowed, PrecisionPlan, options_of, settle_plan
+from moceir_edge.compress.precision import PrecisionPlan, options_of, settle_plan
 from moceir_edge.compress.ranges import Ranges, levels_of, measure_ranges
+from moceir_edge.compress.safety import Allowed
 from moceir_edge.compress.simulation import Effects, measure_effects
 from moceir_edge.keeping import Keeper
 from moceir_edge.program.program import Program

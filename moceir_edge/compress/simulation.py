@@ -1,8 +1,8 @@
-"""8-bit convolutions in simulation: what they do to restored crops."""
+"""Fewer bits in simulation: what 8-bit convolutions, and weights stored in fewer bits, do to restored crops."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from moceir_edge.compress.crops import Crop, capped_quality_db, change_power, power
 from moceir_edge.compress.groups import Choice, Group
 from moceir_edge.compress.ranges import EIGHT_BITS, LEVELS, Levels, Ranges, rounded
+from moceir_edge.compress.stored_weights import SCALE, Stored
 from moceir_edge.metrics import Pixels
 from moceir_edge.program.execute import StaticNetwork, compute
 from moceir_edge.program.program import Operation, Program
@@ -18,10 +19,10 @@ from moceir_edge.terms import Progress, silent
 
 
 class Effect(Record):
-    """What int8 does to a restored crop.
+    """What fewer bits do to a restored crop.
 
     noise: error power at the output over the power of what the network adds; loss_db: of PSNR against the target, after
-    clipping to [0, 1], negative where int8 happens to be nearer; None without a target.
+    clipping to [0, 1], negative where they happen to be nearer; None without a target.
     """
 
     noise: float
@@ -32,14 +33,19 @@ class Effects(Record):
     """Of each choice of each group alone, on one crop of a task."""
 
     task: str
-    by_group: dict[str, dict[Choice, Effect]]
+    by_group: dict[str, dict[Choice | Stored, Effect]]
 
 
 class QuantizedNetwork(StaticNetwork):
-    """A program whose `integer` convolutions read, weigh and write symmetric integers of `levels`, in simulation."""
+    """A program whose `integer` convolutions read, weigh and write symmetric integers of `levels`, in simulation.
 
-    def __init__(self, program: Program, integer: Mapping[str, Ranges], *, levels: Levels = EIGHT_BITS) -> None:
-        super().__init__(program)
+    Weights that are stored in 8-bit steps already stay as they are. half: see `StaticNetwork`.
+    """
+
+    def __init__(
+        self, program: Program, integer: Mapping[str, Ranges], *, levels: Levels = EIGHT_BITS, half: bool = False
+    ) -> None:
+        super().__init__(program, half=half)
         self.integer, self.levels = integer, levels
 
     def step(self, op: Operation, inputs: tuple[Tensor, ...], constants: Mapping[str, Tensor]) -> Tensor:
@@ -47,12 +53,13 @@ class QuantizedNetwork(StaticNetwork):
         ranges = self.integer.get(op.name)
         if ranges is None:
             return compute(op, inputs, constants)
-        weight = constants["weight"]
+        integers = constants if SCALE in constants else {**constants, "weight": self._on_steps(op, constants["weight"])}
+        x = self._rounded(op, rounded(inputs[0], ranges.input, self.levels.activations))
+        return rounded(self._rounded(op, compute(op, (x,), integers)), ranges.output, self.levels.activations)
+
+    def _on_steps(self, op: Operation, weight: Tensor) -> Tensor:
         span = weight.abs().amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
-        levels = self.levels.weights if op.attributes["groups"] == 1 else LEVELS
-        integers = {**constants, "weight": rounded(weight, span, levels)}
-        result = compute(op, (rounded(inputs[0], ranges.input, self.levels.activations),), integers)
-        return rounded(result, ranges.output, self.levels.activations)
+        return rounded(weight, span, self.levels.weights if op.attributes["groups"] == 1 else LEVELS)
 
 
 def measure_effects(
@@ -64,29 +71,52 @@ def measure_effects(
     levels: Levels = EIGHT_BITS,
     progress: Progress = silent,
 ) -> Effects:
-    """What every choice of every group, quantized alone, does to a crop.
-
-    What comes before a group is computed once for all of them.
-    """
+    """What every choice of every group, quantized alone, does to a crop."""
     network = QuantizedNetwork(program, {}, levels=levels)
-    positions = {op.name: position for position, op in enumerate(program.operations)}
-    starts = sorted(choices, key=lambda group: min(positions[name] for name in group.convolutions))
-    found: dict[str, dict[Choice, Effect]] = {}
+    groups = {group.name: group for group in choices}
+
+    def switch(name: str, choice: Choice | Stored | None) -> None:
+        integer = groups[name].integer(choice) if isinstance(choice, Choice) else ()
+        network.integer = {convolution: ranges[convolution] for convolution in integer}
+
+    members = {group.name: group.convolutions for group in choices}
+    listed = {group.name: found for group, found in choices.items()}
+    text = f"measuring int8 on {crop.task or 'a crop'}"
+    return measure_alone(network, crop, members, listed, switch, text=text, progress=progress)
+
+
+def measure_alone(
+    network: StaticNetwork,
+    crop: Crop,
+    members: Mapping[str, Sequence[str]],
+    choices: Mapping[str, Sequence[Choice | Stored]],
+    switch: Callable[[str, Choice | Stored | None], None],
+    *,
+    text: str,
+    progress: Progress = silent,
+) -> Effects:
+    """What every choice for every name, taken alone, does to a crop.
+
+    members: the operations that a name stands for; what comes before them is computed once for all choices. switch:
+    sets the network to a choice for a name, or back with None.
+    """
+    positions = {op.name: position for position, op in enumerate(network.program.operations)}
+    starts = {name: min(positions[member] for member in members[name]) for name in choices}
+    found: dict[str, dict[Choice | Stored, Effect]] = {}
     image, reached = torch.from_numpy(crop.image), 0
     with torch.inference_mode():
         reference = network(image)["restored"].numpy()
         values = network.start(image)
-        for group in progress(starts, f"measuring int8 on {crop.task or 'a crop'}"):
-            start = min(positions[name] for name in group.convolutions)
-            network.integer = {}
-            for position in range(reached, start):
+        for name in progress(sorted(choices, key=lambda name: starts[name]), text):
+            for position in range(reached, starts[name]):
                 network.advance(values, position)
-            reached, effects = start, {}
-            for choice in choices[group]:
-                network.integer = {name: ranges[name] for name in group.integer(choice)}
-                candidate = network.finish(dict(values), start)["restored"].numpy()
+            reached, effects = starts[name], {}
+            for choice in choices[name]:
+                switch(name, choice)
+                candidate = network.finish(dict(values), reached)["restored"].numpy()
                 effects[choice] = effect(crop, reference, candidate)
-            found[group.name] = effects
+            switch(name, None)
+            found[name] = effects
     return Effects(task=crop.task, by_group=found)
 
 
@@ -99,7 +129,11 @@ def simulate(
     levels: Levels,
 ) -> list[Effect]:
     """What convolutions quantized together do to each crop; references: the restored crops."""
-    network = QuantizedNetwork(program, integer, levels=levels)
+    return effects_of(QuantizedNetwork(program, integer, levels=levels), crops, references)
+
+
+def effects_of(network: StaticNetwork, crops: Iterable[Crop], references: Sequence[Pixels]) -> list[Effect]:
+    """What a network does to each crop beside the restored ones."""
     with torch.inference_mode():
         return [
             effect(crop, reference, network(torch.from_numpy(crop.image))["restored"].numpy())

@@ -57,10 +57,10 @@ def largest_size(recipe: Recipe) -> Size:
 
 
 def island_sizes(recipe: Recipe) -> tuple[Size, ...]:
-    """The sizes that place islands: the fixed one, or a small one and the largest."""
+    """The sizes that place islands: those that the artifact is made for, or a small one and the largest."""
     largest = largest_size(recipe)
     if recipe.fixed_size is not None:
-        return (recipe.fixed_size,)
+        return (recipe.fixed_size, *recipe.coreml_options.more_sizes)
     small = (min(SMALL, largest[0]), min(SMALL, largest[1]))
     return tuple(dict.fromkeys((small, largest)))
 

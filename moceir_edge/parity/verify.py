@@ -10,6 +10,7 @@ from moceir_edge.artifacts import Artifact, GateResult, OverflowBound, Proof
 from moceir_edge.compress.precision import PrecisionPlan
 from moceir_edge.compress.ranges import levels_of
 from moceir_edge.compress.simulation import QuantizedNetwork
+from moceir_edge.compress.weight_plan import WEIGHTS_FILE, WeightPlan, with_planned_weights
 from moceir_edge.data.dataset import Dataset, Sample
 from moceir_edge.network.checkpoint import LoadedModel
 from moceir_edge.parity import gates
@@ -143,8 +144,11 @@ def _program_steps(subject: Subject, model: LoadedModel) -> list[Step]:
             return [static, Step("float16", how, ProgramRunner(StaticNetwork(prepared, half=True)), against="static")]
         case Precision.INT8:
             plan = PrecisionPlan.read(subject.folder / PLAN_FILE)
-            simulated = QuantizedNetwork(prepared, plan.integer, levels=levels_of(recipe.quantize_options))
+            levels = levels_of(recipe.quantize_options)
+            simulated = QuantizedNetwork(prepared, plan.integer, levels=levels, half=recipe.half)
             how = "simulated: planned convolutions read, weigh and write 8-bit values"
+            if recipe.half:
+                how = f"{how}, the rest is rounded to float16 outside the float32 islands"
             return [static, Step("int8", how, ProgramRunner(simulated), against="static")]
         case Precision.FLOAT32 | Precision.BFLOAT16:
             changed = prepared is not program
@@ -156,9 +160,13 @@ def _program_steps(subject: Subject, model: LoadedModel) -> list[Step]:
 
 
 def _prepared(subject: Subject, program: Program) -> Program:
-    """As the artifact computes it, with the islands that artifact.json names."""
+    """As the artifact computes it, with the islands that artifact.json names and the weights that it stores."""
     prepared = target_of(subject.recipe.target).prepare(program, subject.recipe)
-    return with_islands(prepared, subject.artifact.islands) if subject.artifact.islands else prepared
+    if subject.artifact.islands:
+        prepared = with_islands(prepared, subject.artifact.islands)
+    if subject.recipe.plans_weights:
+        prepared = with_planned_weights(prepared, WeightPlan.read(subject.folder / WEIGHTS_FILE))
+    return prepared
 
 
 def _run(program: Program) -> Runner:
@@ -218,7 +226,7 @@ def _artifact_gates(artifact: Artifact) -> tuple[GateResult, ...]:
 def _overflow(subject: Subject, judging: Dataset) -> tuple[OverflowBound, ...]:
     """What placed the islands, and bounds on the first judging picture, repeated to the recipe's largest size."""
     recipe = subject.recipe
-    if recipe.precision is not Precision.FLOAT16 or subject.model is None:
+    if not recipe.half or subject.model is None:
         return subject.artifact.overflow
     program = _prepared(subject, lower(subject.model.network, guard=recipe.guard))
     image = repeated(fit(judging.samples[0], None).source, largest_size(recipe))

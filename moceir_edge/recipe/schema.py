@@ -34,11 +34,17 @@ class TensorRTOptions(Record):
 
 
 class CoreMLOptions(Record):
-    """Core ML: 8-bit pictures or tensors in and out; weights stored as float16 or as 8-bit linear per channel."""
+    """Core ML: 8-bit pictures or tensors in and out.
+
+    weights: stored as float16, all in 8 bits (linear, per channel), or each layer in the fewest of 16, 8, 6 (palette)
+    and 4 bits (palette) that the gates allow, which is measured. more_sizes: further pictures that the package takes,
+    each as a function of its own that shares the weights; from iOS 18 on.
+    """
 
     interface: Literal["image", "tensor"] = "image"
     minimum_ios: Literal[17, 18] = 17
-    weights: Literal["float16", "int8"] = "float16"
+    weights: Literal["float16", "int8", "smallest"] = "float16"
+    more_sizes: tuple[Size, ...] = ()
 
 
 class OpenVINOOptions(Record):
@@ -119,13 +125,25 @@ class Recipe(Record):
     limits: Limits = Limits()
 
     @property
+    def half(self) -> bool:
+        """Whether what is not in integers, and no float32 island, runs in float16."""
+        among = (TargetName.COREML, TargetName.QNN)
+        return self.precision is Precision.FLOAT16 or (self.precision is Precision.INT8 and self.target in among)
+
+    @property
+    def plans_weights(self) -> bool:
+        """Whether a plan beside the model says how its weights are stored."""
+        return self.target is TargetName.COREML and self.coreml_options.weights != "float16"
+
+    @property
     def fixed_size(self) -> Size | None:
         """(height, width), or None where any multiple of 8 is served."""
         return None if self.size == "dynamic" else self.size
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [f"{place[0]}: {message}" for place, message in contradictions(self.model_dump(exclude_none=True))]
+        found = contradictions(self.model_dump(exclude_none=True))
+        problems = [f"{'.'.join(place)}: {message}" for place, message in found]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -166,13 +184,13 @@ class Recipe(Record):
         return self.quantize or QuantizeOptions()
 
 
-def contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
+def contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Place and message of what does not go together; said: a recipe as plain data, its fields checked or not."""
     target, precision = said.get("target"), said.get("precision")
     for name in TargetName:
         if said.get(name) is not None and target in set(TargetName) - {name}:
             yield (name.value,), f"only for target {name}, not {target}"
-    if said.get("quantize") is not None and precision in set(Precision) - {Precision.INT8}:
+    if said.get("quantize") is not None and precision in set(Precision) - {Precision.INT8} and not _searched(said):
         yield ("quantize",), f"only for precision int8, not {precision}"
     if said.get("overflow_size") is not None and precision in set(Precision) - {Precision.FLOAT16}:
         yield ("overflow_size",), f"only for precision float16, not {precision}"
@@ -186,7 +204,7 @@ def contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
         yield ("quantize",), f"16-bit activations are offered for target qnn only, not {target}"
 
 
-def _openvino_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
+def _openvino_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     precision = said.get("precision")
     if precision == Precision.FLOAT16:
         yield ("precision",), "OpenVINO's CPU computes in float32, bfloat16 or int8, not in float16"
@@ -194,7 +212,7 @@ def _openvino_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[st
         yield ("openvino",), f"only for precision int8, not {precision}"
 
 
-def _browser_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
+def _browser_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     if said.get("size", "dynamic") == "dynamic":
         yield ("size",), "the page cuts pictures into tiles of one size, as [height, width]"
     if said.get("precision") in (Precision.FLOAT16, Precision.BFLOAT16):
@@ -203,7 +221,7 @@ def _browser_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str
         yield ("gates_input",), "the page lets the model decide its own route"
 
 
-def _qnn_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
+def _qnn_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     if said.get("size", "dynamic") == "dynamic":
         yield ("size",), "the NPU's compiler needs a fixed size, as [height, width]"
     if said.get("precision") in (Precision.FLOAT32, Precision.BFLOAT16):
@@ -219,16 +237,44 @@ def _activations(said: Mapping[str, Any]) -> Any:
     return options.get("activations") if isinstance(options, Mapping) else None
 
 
-def _coreml_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
+def _searched(said: Mapping[str, Any]) -> bool:
+    """Whether calibration pictures decide how the weights of a Core ML package are stored."""
+    options = said.get("coreml")
+    return isinstance(options, Mapping) and options.get("weights") == "smallest"
+
+
+def _coreml_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    precision, found = said.get("precision"), said.get("coreml")
+    options: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
     if said.get("size", "dynamic") == "dynamic":
         yield ("size",), "Core ML needs a fixed size, as [height, width]"
-    if said.get("precision") in (Precision.INT8, Precision.BFLOAT16):
-        yield ("precision",), "Core ML runs float16 or float32 here; for 8-bit weights set coreml.weights"
+    if precision == Precision.BFLOAT16:
+        yield ("precision",), "Core ML runs float16, float32 or int8, not bfloat16"
     if said.get("gates_input"):
         yield ("gates_input",), "not offered for Core ML"
+    weights = options.get("weights", "float16")
+    if weights in ("int8", "smallest") and precision == Precision.INT8:
+        yield ("coreml", "weights"), "precision int8 stores the weights of its convolutions in 8 bits: leave this out"
+    if weights == "smallest" and precision == Precision.FLOAT32:
+        yield ("coreml", "weights"), "smallest is judged by the gates of float16: set precision to float16"
+    quantize = said.get("quantize")
+    if isinstance(quantize, Mapping) and quantize.get("reduced_range"):
+        yield ("quantize", "reduced_range"), "is for x86, not for Core ML"
+    yield from _size_contradictions(said.get("size"), options)
 
 
-_OF_TARGET: Mapping[TargetName, Callable[[Mapping[str, Any]], Iterator[tuple[tuple[str], str]]]] = {
+def _size_contradictions(size: Any, options: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    more = options.get("more_sizes")
+    if not isinstance(more, list | tuple) or not more:
+        return
+    if options.get("minimum_ios", 17) != 18:
+        yield ("coreml", "more_sizes"), "a package of several sizes needs minimum_ios 18: for 17, export one per size"
+    sizes = [list(one) for one in (size, *more) if isinstance(one, list | tuple)]
+    if any(one in sizes[:number] for number, one in enumerate(sizes)):
+        yield ("coreml", "more_sizes"), "a size is there twice"
+
+
+_OF_TARGET: Mapping[TargetName, Callable[[Mapping[str, Any]], Iterator[tuple[tuple[str, ...], str]]]] = {
     TargetName.OPENVINO: _openvino_contradictions,
     TargetName.COREML: _coreml_contradictions,
     TargetName.BROWSER: _browser_contradictions,

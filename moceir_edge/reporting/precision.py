@@ -10,6 +10,7 @@ from moceir_edge.artifacts import OverflowBound
 from moceir_edge.program.islands import FLOAT16_LARGEST
 from moceir_edge.records import Skipped
 from moceir_edge.reporting.contents import SHARE, Code, Heading, Listing, Part, Phrase, Section, Table, say
+from moceir_edge.reporting.core_ml import compute_units, stored_weights
 from moceir_edge.reporting.recorded import RecipeRun, Run
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.])")
@@ -33,6 +34,7 @@ def _precision(run: Run, recipe: RecipeRun) -> list[Part]:
     if recipe.artifact.counts.integer_share is not None:
         share = run.number(f"{place}.counts.integer_share", SHARE, "%")
         parts.append(say(share, " of the MACs run in integer kernels, counted in the graph that the runtime saved."))
+    parts.extend((*stored_weights(run, recipe), *compute_units(run, recipe)))
     islands, count = recipe.artifact.islands, run.number(f"{place}.islands.length", "d")
     parts.append(say(count, " operations are float32 islands", "." if not islands else ":"))
     if islands:

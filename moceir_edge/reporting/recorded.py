@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from moceir_edge.artifacts import FILE_NAME, Artifact
 from moceir_edge.compress.precision import PrecisionPlan
+from moceir_edge.compress.weight_plan import WEIGHTS_FILE, WeightPlan
 from moceir_edge.errors import ArtifactError, InputError
 from moceir_edge.parity.reference import Reference
 from moceir_edge.parity.verify import Verification
@@ -17,6 +18,7 @@ from moceir_edge.records import Record
 from moceir_edge.reporting.contents import UNITS, Number, resolve
 from moceir_edge.reporting.facts import DataFacts, ModelFacts, SlimFacts
 from moceir_edge.routing.routing import Routing
+from moceir_edge.targets.coreml_units import UNITS_FILE, ComputeUnits
 from moceir_edge.targets.to_onnx import PLAN_FILE
 
 R = TypeVar("R", bound=Record)
@@ -27,7 +29,8 @@ DASH = "–"
 class RecipeRun:
     """What a run has of one recipe; folder: the name of the artifact's folder, empty before it has one.
 
-    precision_name: where `precision` stands among the documents.
+    beside: the folder of what lies beside the model: `precision`, `weights`, `units`; precision_name: where `precision`
+    stands among the documents.
     """
 
     name: str
@@ -37,6 +40,9 @@ class RecipeRun:
     verification: Verification | None
     precision: PrecisionPlan | None
     precision_name: str
+    beside: str = ""
+    weights: WeightPlan | None = None
+    units: ComputeUnits | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,8 @@ class _Reader:
         artifact = self.record(f"export-{name}", Artifact)
         verification = self.record(f"verify-{name}", Verification)
         folder = found[0] if found and verification is not None else ""
-        precision_name = f"{folder or f'candidates/{name}'}/{Path(PLAN_FILE).stem}"
+        beside = folder or f"candidates/{name}"
+        precision_name = f"{beside}/{Path(PLAN_FILE).stem}"
         return RecipeRun(
             name=name,
             folder=folder,
@@ -98,6 +105,9 @@ class _Reader:
             verification=verification,
             precision=self.record(precision_name, PrecisionPlan, needed=False),
             precision_name=precision_name,
+            beside=beside,
+            weights=self.record(f"{beside}/{Path(WEIGHTS_FILE).stem}", WeightPlan, needed=False),
+            units=self.record(f"{beside}/{Path(UNITS_FILE).stem}", ComputeUnits, needed=False),
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from moceir_edge.compress.ranges import Ranges
 from moceir_edge.program.program import Operation
 
 Value = Any
@@ -21,15 +22,30 @@ Shape = tuple[int, ...]
 class Emitter:
     """Results so far in `values`, each in the format it was computed in; `mb` is coremltools' builder.
 
-    half: float16 outside the islands.
+    half: float16 outside the islands. ios: the version that it is written for.
+    integer: convolutions in 8-bit integers; `steps` of values by name, `stepped`: values that were put on them.
+    convolutions: their own results.
     """
 
-    def __init__(self, mb: Any, sizes: Mapping[str, Shape], inputs: Mapping[str, Value], *, half: bool) -> None:
-        self.mb, self.sizes, self.half = mb, sizes, half
+    def __init__(
+        self,
+        mb: Any,
+        sizes: Mapping[str, Shape],
+        inputs: Mapping[str, Value],
+        *,
+        half: bool,
+        ios: int,
+        integer: Mapping[str, Ranges],
+    ) -> None:
+        self.mb, self.sizes, self.half, self.ios = mb, sizes, half, ios
         self.values: dict[str, Value] = dict(inputs)
         self.turned: dict[str, str] = {}
         self._names = set(inputs)
         self._casts: dict[tuple[str, str], Value] = {}
+        self.integer = integer
+        self.convolutions: dict[str, Value] = {}
+        self.steps: dict[str, Any] = {}
+        self.stepped: dict[tuple[str, Any], Value] = {}
 
     def name(self, wanted: str) -> str:
         """A name that Core ML takes, not given before."""

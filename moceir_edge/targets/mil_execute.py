@@ -102,12 +102,26 @@ def _gelu(a: Arguments) -> Tensor:
     return functional.gelu(a["x"])
 
 
+def _quantize(a: Arguments) -> Tensor:
+    """clip(round(x / scale)), halves to even; whole numbers, held as float32."""
+    lowest, highest = {"int8": (-128, 127), "uint8": (0, 255)}[a["output_dtype"]]
+    steps: Tensor = torch.round(a["input"] / a["scale"]) + a.get("zero_point", 0)
+    return steps.clamp(lowest, highest)
+
+
+def _dequantize(a: Arguments) -> Tensor:
+    """One scale for all; a scale by channel is not read, so it fails here by its shape."""
+    assert "axis" not in a
+    return a["scale"] * (a["input"] - a.get("zero_point", 0))
+
+
 _COMPUTE: dict[str, Callable[[Arguments], Tensor]] = {
     "add": lambda a: a["x"] + a["y"],
     "cast": lambda a: a["x"].float(),
     "clip": lambda a: a["x"].clamp(a["alpha"], a["beta"]),
     "concat": lambda a: torch.cat(a["values"], a["axis"]),
     "conv": _conv,
+    "dequantize": _dequantize,
     "gelu": _gelu,
     "greater_equal": lambda a: a["x"] >= a["y"],
     "identity": lambda a: a["x"],
@@ -117,6 +131,7 @@ _COMPUTE: dict[str, Callable[[Arguments], Tensor]] = {
     "pad": _pad,
     "pixel_shuffle": lambda a: functional.pixel_shuffle(a["x"], a["upscale_factor"]),
     "pixel_unshuffle": lambda a: functional.pixel_unshuffle(a["x"], a["downscale_factor"]),
+    "quantize": _quantize,
     "real_div": lambda a: a["x"] / a["y"],
     "reduce_mean": lambda a: a["x"].mean(a["axes"], a["keep_dims"]),
     "reduce_sum_square": lambda a: (a["x"] * a["x"]).sum(a["axes"], a["keep_dims"]),

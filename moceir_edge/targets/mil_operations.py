@@ -9,7 +9,8 @@ import numpy as np
 
 from moceir_edge.program.program import Kind, Operation
 from moceir_edge.targets.mil_emitter import Array, Emitter, Value
-from moceir_edge.targets.mil_weights import SCALE, quantized
+from moceir_edge.targets.mil_integer import on_steps
+from moceir_edge.targets.mil_weights import write_weight
 
 Write = Callable[[Emitter, Operation], Value]
 
@@ -41,31 +42,19 @@ def _reduced(kind: str) -> Write:
 
 
 def _conv(e: Emitter, op: Operation) -> Value:
-    side, bias = op.constants["weight"].shape[-1] // 2, op.constants.get("bias")
-    return e.mb.conv(
-        x=e.first(op),
-        weight=_weight(e, op),
+    side, bias, ranges = op.constants["weight"].shape[-1] // 2, op.constants.get("bias"), e.integer.get(op.name)
+    x = e.first(op)
+    result = e.mb.conv(
+        x=x if ranges is None else on_steps(e, op, x, span=ranges.input, part="input"),
+        weight=write_weight(e, op),
         bias=None if bias is None else e.constant(op, bias),
         pad_type="custom",
         pad=[side] * 4,
         groups=op.attributes["groups"],
         name=e.name(op.name),
     )
-
-
-def _weight(e: Emitter, op: Operation) -> Value:
-    """Weights (O, I/groups, k, k); 8-bit ones are decompressed by Core ML."""
-    weight = op.constants["weight"]
-    if SCALE not in op.constants:
-        return e.constant(op, weight)
-    scale = op.constants[SCALE]
-    return e.mb.constexpr_affine_dequantize(
-        quantized_data=quantized(weight, scale),
-        zero_point=np.int8(0),
-        scale=e.constant(op, scale),
-        axis=np.int32(0),
-        name=e.name(f"{op.name}.weight"),
-    )
+    e.convolutions[op.name] = result
+    return result if ranges is None else on_steps(e, op, result, span=ranges.output, part="output")
 
 
 def _matmul(e: Emitter, op: Operation) -> Value:

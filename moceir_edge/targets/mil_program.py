@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from moceir_edge.compress.ranges import Ranges
 from moceir_edge.program.execute import shapes
 from moceir_edge.program.lower import RESTORED
-from moceir_edge.program.program import Kind, Program
+from moceir_edge.program.program import Program
+from moceir_edge.recipe.schema import Size
 from moceir_edge.targets.mil_emitter import Emitter, Value
 from moceir_edge.targets.mil_operations import write
 
@@ -26,10 +28,19 @@ class Emitted:
     convolutions: Mapping[str, str]
 
 
-def emit(program: Program, size: tuple[int, int], *, half: bool, picture: bool, ios: int) -> Emitted:
+def emit(
+    program: Program,
+    size: Size,
+    *,
+    half: bool,
+    picture: bool,
+    ios: int,
+    integer: Mapping[str, Ranges] | None = None,
+) -> Emitted:
     """Write a program for pictures of `size` (height, width), and iOS 17 or 18.
 
-    half: float16 outside the islands. picture: `restored` is RGB in [0, 255], rounded, for an 8-bit picture.
+    half: float16 outside the islands. picture: `restored` is RGB in [0, 255], rounded, for an 8-bit picture. integer:
+    convolutions in 8-bit integers.
     """
     import coremltools
     from coremltools.converters.mil import Builder
@@ -40,15 +51,14 @@ def emit(program: Program, size: tuple[int, int], *, half: bool, picture: bool, 
     sizes = shapes(program, *size)
     placeholders = {name: Builder.placeholder(shape=sizes[name]) for name in program.inputs}
     with Function(placeholders, opset_version=getattr(coremltools.target, f"iOS{ios}")) as function:
-        emitter = Emitter(Builder, sizes, function.inputs, half=half)
+        emitter = Emitter(Builder, sizes, function.inputs, half=half, ios=ios, integer=integer or {})
         for op in program.operations:
             write(emitter, op)
         outputs = program.outputs.items()
         function.set_outputs([_output(emitter, name, value, picture=picture) for name, value in outputs])
     mil = Mil()
     mil.add_function("main", function)
-    convolutions = {op.name: emitter.values[op.name].name for op in program.operations if op.kind is Kind.CONV}
-    return Emitted(mil, convolutions)
+    return Emitted(mil, {name: result.name for name, result in emitter.convolutions.items()})
 
 
 def _output(e: Emitter, name: str, value: str, *, picture: bool) -> Value:

@@ -1,78 +1,69 @@
-"""8-bit weights of a Core ML package: linear, symmetric, one scale per output channel.
+"""Weights of convolutions as MIL stores them: as they are, as 8-bit steps, or as indices into palettes.
 
-A package stores q (int8) and a scale s, and decompresses to q * s in the number format of its convolution. The rounded
-weights and the scale travel in the program, so that whatever runs the program sees what the package will compute with.
+Palettes are those of iOS 16 (one for a tensor, indices packed into bytes) or of iOS 18 (one for each block of output
+channels, indices of 4 or 6 bits).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from moceir_edge.program.program import Constant, Kind, Operation, Program
-from moceir_edge.records import Skipped
-
-SCALE = "scale"
-"""Constant (O,) float32 of a convolution whose weights are stored in 8 bits; `execute` does not read it."""
-
-SMALLEST = 2048
-"""Below so many values a weight is left alone: the default of coremltools' own weight quantization."""
-
-_LARGEST = 127
-_LEAST_SCALE = float(np.finfo(np.float16).smallest_subnormal)
+from moceir_edge.compress.palettes import indices_of
+from moceir_edge.compress.stored_weights import PALETTES, SCALE, steps_of
+from moceir_edge.program.program import Constant, Operation
+from moceir_edge.targets.mil_emitter import Emitter, Value
 
 
-def with_weights_in_8_bits(program: Program, *, half: bool) -> Program:
-    """Round the weights of every convolution that `left_alone` does not name; `half`: they decompress to float16."""
-    return replace(program, operations=tuple(_rounded(op, half=half) for op in program.operations))
+def write_weight(e: Emitter, op: Operation) -> Value:
+    """Weights (O, I/groups, k, k) of a convolution; Core ML decompresses what is not stored as it is."""
+    if SCALE in op.constants:
+        return _steps(e, op)
+    if PALETTES in op.constants:
+        return _palettes(e, op) if e.ios < 18 else _block_palettes(e, op)
+    return e.constant(op, op.constants["weight"])
 
 
-def left_alone(op: Operation) -> str | None:
-    """Why a convolution keeps its weights, or None."""
-    if op.exact:
-        return "float32 islands keep their weights"
-    if op.attributes["groups"] > 1:
-        return "depthwise: 9 or 49 values per channel save little and round worst"
-    if op.constants["weight"].size < SMALLEST:
-        return f"fewer than {SMALLEST} values"
-    return None
-
-
-def skipped(program: Program) -> tuple[Skipped, ...]:
-    """The convolutions without 8-bit weights, by reason."""
-    values: dict[str, list[int]] = {}
-    for op in program.operations:
-        if op.kind is Kind.CONV and (reason := left_alone(op)) is not None:
-            values.setdefault(reason, []).append(op.constants["weight"].size)
-    return tuple(
-        Skipped(what=f"8-bit weights of {len(sizes)} convolutions, {sum(sizes)} values", reason=reason)
-        for reason, sizes in values.items()
+def _steps(e: Emitter, op: Operation) -> Value:
+    scale = op.constants[SCALE]
+    return e.mb.constexpr_affine_dequantize(
+        quantized_data=steps_of(op.constants["weight"], scale),
+        zero_point=np.int8(0),
+        scale=e.constant(op, scale),
+        axis=np.int32(0),
+        name=e.name(f"{op.name}.weight"),
     )
 
 
-def quantized(weight: Constant, scale: Constant) -> NDArray[np.int8]:
-    """q of weights (O, I/groups, k, k) that are already rounded to multiples of their channel's scale (O,)."""
-    steps: Constant = np.rint(weight / scale.reshape(-1, 1, 1, 1))
-    return np.clip(steps, -_LARGEST, _LARGEST).astype(np.int8)
+def _palettes(e: Emitter, op: Operation) -> Value:
+    (palette,), weight = op.constants[PALETTES], op.constants["weight"]
+    return e.mb.constexpr_lut_to_dense(
+        indices=packed(indices_of(weight, palette[None]), bits=_bits(op.constants)),
+        lut=e.constant(op, palette),
+        shape=np.array(weight.shape, np.uint32),
+        name=e.name(f"{op.name}.weight"),
+    )
 
 
-def _rounded(op: Operation, *, half: bool) -> Operation:
-    if op.kind is not Kind.CONV or left_alone(op) is not None:
-        return op
-    weight = op.constants["weight"]
-    scale = _scale(weight, half=half)
-    restored = _as_stored(quantized(weight, scale) * scale.reshape(-1, 1, 1, 1), half=half)
-    return replace(op, constants={**op.constants, "weight": restored, SCALE: scale})
+def _block_palettes(e: Emitter, op: Operation) -> Value:
+    from coremltools.converters.mil.mil import types
+
+    palettes, bits = op.constants[PALETTES], _bits(op.constants)
+    kind = types.type_mapping.string_to_nptype(f"uint{bits}")
+    return e.mb.constexpr_lut_to_dense(
+        indices=indices_of(op.constants["weight"], palettes).astype(kind),
+        lut=e.constant(op, palettes).reshape(len(palettes), 1, 1, 1, 2**bits, 1),
+        name=e.name(f"{op.name}.weight"),
+    )
 
 
-def _scale(weight: Constant, *, half: bool) -> Constant:
-    """(O,): rounded up, so that the largest weight of a channel is never beyond 127 steps."""
-    wanted = np.maximum(np.abs(weight).max(axis=(1, 2, 3)) / np.float32(_LARGEST), _LEAST_SCALE)
-    near = wanted.astype(np.float16 if half else np.float32)
-    return np.where(near < wanted, np.nextafter(near, near.dtype.type(np.inf)), near).astype(np.float32)
+def packed(indices: NDArray[np.uint8], *, bits: int) -> NDArray[np.uint8]:
+    """Indices one after the other, each from its lowest bit on, in bytes that are filled from theirs."""
+    planes = np.unpackbits(indices.reshape(-1, 1), axis=1, bitorder="little")[:, :bits]
+    return np.packbits(planes, bitorder="little")
 
 
-def _as_stored(values: NDArray[np.floating], *, half: bool) -> Constant:
-    return values.astype(np.float16 if half else np.float32).astype(np.float32)
+def _bits(constants: Mapping[str, Constant]) -> int:
+    return int(np.log2(constants[PALETTES].shape[1]))

@@ -11,19 +11,27 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from moceir_edge.errors import ArtifactError
 from moceir_edge.program.lower import IMAGE, RESTORED
 from moceir_edge.records import sha256_of_file
 from moceir_edge.targets import coreml_library
 
-CONSTANTS = frozenset({"const", "constexpr_affine_dequantize"})
+CONSTANTS = frozenset({"const", "constexpr_affine_dequantize", "constexpr_lut_to_dense"})
 """Kinds of operations that hold a value."""
+
+MAIN = "main"
+"""The function of a package that has only one."""
 
 _DATE = "com.github.apple.coremltools.conversion_date"
 _ITEMS = Path("Data")
 _MODEL = Path("com.apple.CoreML/model.mlmodel")
 _WEIGHTS = Path("com.apple.CoreML/weights")
+
+_DAMAGED = (ValueError, RuntimeError, KeyError, AttributeError, TypeError, IndexError, NotImplementedError)
+"""What coremltools' readers raise at files that are none of a package, or not whole."""
 
 _PASSES = ("common::dead_code_elimination", "common::const_deduplication", "common::dedup_op_and_var_names")
 """Of coremltools' passes only those that leave every operation as it was written, its casts above all."""
@@ -41,10 +49,33 @@ class Description:
     notes: Mapping[str, str]
 
 
-def write_package(mil: Any, path: Path, *, picture: bool, ios: int, description: Description) -> None:
-    """Convert a MIL program of ours and save it; `picture`: 8-bit RGB in (scaled by 1/255 inside) and out."""
+def write_package(mils: Mapping[str, Any], path: Path, *, picture: bool, ios: int, description: Description) -> None:
+    """Convert MIL programs of ours and save them as the functions of a package; the first one is the default.
+
+    picture: 8-bit RGB in (scaled by 1/255 inside) and out. Several functions share their weights, and need iOS 18:
+    coremltools joins packages that were saved alone.
+    """
     ct = coreml_library.load()
-    main = mil.functions["main"]
+    if len(mils) == 1:
+        _converted(mils[MAIN], picture=picture, ios=ios).save(str(path))
+    else:
+        joined = ct.utils.MultiFunctionDescriptor()
+        joined.default_function_name = next(iter(mils))
+        with TemporaryDirectory(dir=path.parent) as folder, coreml_library.without_progress_bars():
+            for name, mil in mils.items():
+                alone = str(Path(folder) / f"{name}.mlpackage")
+                _converted(mil, picture=picture, ios=ios).save(alone)
+                joined.add_function(alone, src_function_name=MAIN, target_function_name=name)
+            ct.utils.save_multifunction(joined, str(path))
+    spec = ct.utils.load_spec(str(path))
+    _describe(spec, description)
+    _make_canonical(path, spec)
+
+
+def _converted(mil: Any, *, picture: bool, ios: int) -> Any:
+    """As coremltools' MLModel."""
+    ct = coreml_library.load()
+    main = mil.functions[MAIN]
     inputs = None
     if picture:
         rgb = {"color_layout": ct.colorlayout.RGB}
@@ -53,7 +84,7 @@ def write_package(mil: Any, path: Path, *, picture: bool, ios: int, description:
         kinds = {RESTORED: ct.ImageType(name=RESTORED, **rgb)}
         main.set_output_types([kinds.get(name, ct.TensorType(name=name)) for name in names])
     with coreml_library.without_progress_bars():
-        model = ct.convert(
+        return ct.convert(
             mil,
             inputs=inputs,
             convert_to="mlprogram",
@@ -62,20 +93,18 @@ def write_package(mil: Any, path: Path, *, picture: bool, ios: int, description:
             pass_pipeline=ct.PassPipeline(list(_PASSES), "moceir_edge"),
             skip_model_load=True,
         )
-    _describe(model, description)
-    model.save(str(path))
-    _make_canonical(path, model.get_spec())
 
 
-def _describe(model: Any, description: Description) -> None:
-    model.short_description, model.author = description.title, description.author
-    model.license, model.version = description.licence, description.version
-    for name in model.input_description:
-        model.input_description[name] = description.tensors[name]
-    for name in model.output_description:
-        model.output_description[name] = description.tensors[name]
-    model.user_defined_metadata.update(description.notes)
-    del model.user_defined_metadata[_DATE]
+def _describe(spec: Any, description: Description) -> None:
+    metadata = spec.description.metadata
+    metadata.shortDescription, metadata.author = description.title, description.author
+    metadata.license, metadata.versionString = description.licence, description.version
+    for one in spec.description.functions or [spec.description]:
+        for feature in (*one.input, *one.output):
+            feature.shortDescription = description.tensors[feature.name]
+    for name, value in description.notes.items():
+        metadata.userDefined[name] = value
+    metadata.userDefined.pop(_DATE, None)
 
 
 def _make_canonical(path: Path, spec: Any) -> None:
@@ -107,7 +136,7 @@ def _identifier(item: Path) -> str:
 
 @dataclass(frozen=True)
 class Package:
-    """A package as it was read back: its one function, shapes by name; `picture`: 8-bit RGB in and out."""
+    """A function of a package as it was read back, shapes by name; `picture`: 8-bit RGB in and out."""
 
     function: Any
     shapes: Mapping[str, tuple[int, ...]]
@@ -131,13 +160,36 @@ class Package:
 
 
 def read_package(path: Path) -> Package:
-    """Read a package back from its files alone, with the reader that coremltools' compression tools use."""
+    """The default function of a package; see `read_functions`."""
+    return next(iter(read_functions(path).values()))
+
+
+def read_functions(path: Path) -> dict[str, Package]:
+    """Read a package back from its files alone, with the reader that coremltools' compression tools use.
+
+    Its functions by name, the default one first. ArtifactError if one of its files is missing or is something else.
+    """
+    for item in (Path("Manifest.json"), _ITEMS / _MODEL):
+        if not (path / item).is_file():
+            raise ArtifactError(f"{path}: not a whole Core ML package: {item.as_posix()} is missing", "export again")
     ct = coreml_library.load()
     from coremltools.converters.mil.frontend.milproto.load import load
+    from google.protobuf.message import DecodeError
 
-    spec = ct.utils.load_spec(str(path))
-    main = load(spec, spec.specificationVersion, str(path / _ITEMS / _WEIGHTS)).functions["main"]
-    values = [*main.inputs.values(), *main.outputs]
+    try:
+        spec = ct.utils.load_spec(str(path))
+        functions = load(spec, spec.specificationVersion, str(path / _ITEMS / _WEIGHTS)).functions
+    except (*_DAMAGED, DecodeError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ArtifactError(f"{path}: not a Core ML package of ours: {reason}", "export again") from error
+    default = spec.description.defaultFunctionName or MAIN
+    names = sorted(functions, key=lambda name: name != default)
+    features = {one.name: one.input[0] for one in spec.description.functions}
+    return {name: _package(functions[name], features.get(name) or spec.description.input[0]) for name in names}
+
+
+def _package(function: Any, given: Any) -> Package:
+    """given: the description of its first input."""
+    values = [*function.inputs.values(), *function.outputs]
     shapes = {value.name: tuple(int(side) for side in value.shape) for value in values}
-    picture = spec.description.input[0].type.WhichOneof("Type") == "imageType"
-    return Package(main, shapes, picture)
+    return Package(function, shapes, given.type.WhichOneof("Type") == "imageType")

@@ -64,7 +64,7 @@ class Target(Protocol):
         ...
 
     def prepare(self, program: Program, recipe: Recipe) -> Program:
-        """The program as the artifact will compute it, before rounding: e.g. with weights already quantized."""
+        """The program as the artifact will compute it, before rounding: e.g. with norms folded."""
         ...
 
     def timer(self, recipe: Recipe) -> Timer | str:

@@ -1,4 +1,4 @@
-"""Core ML: an `.mlpackage` (ML program, fixed size) in float32, or in float16 with float32 islands.
+"""Core ML: an `.mlpackage` (ML program, fixed sizes) in float32, in float16 with float32 islands, or with int8 in it.
 
 The package is read back and executed here, operation by operation; Core ML itself runs on macOS only.
 """
@@ -7,28 +7,39 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from moceir_edge.artifacts import Artifact, Proof, Proofs
+from moceir_edge.compress.precision import PrecisionPlan
+from moceir_edge.compress.ranges import Ranges
+from moceir_edge.compress.simulation import QuantizedNetwork
+from moceir_edge.compress.stored_weights import weights_in_words, with_steps
 from moceir_edge.errors import RecipeError
 from moceir_edge.memory import Memory
 from moceir_edge.metrics import psnr_db
-from moceir_edge.program.execute import StaticNetwork
 from moceir_edge.program.lower import RESTORED
+from moceir_edge.program.macs import macs_by_operation
 from moceir_edge.program.program import Program
 from moceir_edge.recipe.schema import Recipe, Size
 from moceir_edge.runner import ProgramRunner, Runner
 from moceir_edge.targets import coreml_library
 from moceir_edge.targets.coreml_runners import coreml_runner, emulated_runner, in_8_bits
+from moceir_edge.targets.coreml_units import UNITS_FILE, units_of
 from moceir_edge.targets.mil_constants import different_weights
+from moceir_edge.targets.mil_integer import in_integers, with_half_steps
 from moceir_edge.targets.mil_program import Emitted, emit
-from moceir_edge.targets.mil_weights import skipped, with_weights_in_8_bits
-from moceir_edge.targets.mlpackage import Description, Package, read_package, write_package
+from moceir_edge.targets.mlpackage import MAIN, Description, Package, read_functions, read_package, write_package
 from moceir_edge.targets.target import Calibration, Exported, Target, Timer, interface_of
+from moceir_edge.targets.to_onnx import PLAN_FILE
 from moceir_edge.terms import GateState, Precision, TargetName
+
+Integer: TypeAlias = Mapping[str, Ranges]
+"""Convolutions in 8-bit integers, by name."""
 
 PACKAGE = "model.mlpackage"
 NOT_HERE = "Core ML runs on macOS only: not verified on a device"
@@ -40,56 +51,52 @@ _EMULATED_PIXELS = 2**19
 """Up to here a package is executed while it is exported: the full S takes 8.5 kB and 0.2 ms a pixel (2 x86 cores)."""
 
 
-def is_half(recipe: Recipe) -> bool:
-    """Whether everything outside the islands runs in float16."""
-    return recipe.precision is Precision.FLOAT16
-
-
 def is_picture(recipe: Recipe) -> bool:
     """Whether pictures of 8 bits go in and out."""
     return recipe.coreml_options.interface == "image"
 
 
-def size_of(recipe: Recipe) -> Size:
-    """(height, width); RecipeError if it is not fixed."""
+def sizes_of(recipe: Recipe) -> dict[str, Size]:
+    """(height, width) of each function, the default one first; RecipeError if it is not fixed."""
     if recipe.fixed_size is None:
         raise RecipeError("size: Core ML needs a fixed size", "write it as [height, width]")
-    return recipe.fixed_size
+    return {MAIN: recipe.fixed_size, **{f"size_{w}x{h}": (h, w) for h, w in recipe.coreml_options.more_sizes}}
 
 
-def description_of(program: Program, recipe: Recipe) -> Description:
+def description_of(program: Program, recipe: Recipe, integer: Integer) -> Description:
     """What a person sees in Xcode."""
-    interface, picture = interface_of(program, recipe), is_picture(recipe)
+    interface = interface_of(program, recipe)
     tensors = {tensor.name: tensor.meaning for tensor in (*interface.inputs, *interface.outputs)}
-    if picture:
+    if is_picture(recipe):
         tensors[RESTORED] = "restored picture, 8-bit RGB"
-    height, width = size_of(recipe)
+    sizes = {name: f"{width}x{height}" for name, (height, width) in sizes_of(recipe).items()}
+    notes = {
+        "precision": recipe.precision.value,
+        "weights": weights_in_words(program, half=recipe.half),
+        "float32 islands": str(len(program.islands) if recipe.half else 0),
+        "routed layers": str(len(program.layers)),
+    }
+    if integer:
+        notes["8-bit integers"] = f"{len(integer)} convolutions, activations and weights; fast from A17 Pro and M4 on"
+    if len(sizes) > 1:
+        notes["functions"] = ", ".join(f"{name}: {size}" for name, size in sizes.items())
     return Description(
-        title=f"MoCE-IR image restoration, {width}x{height}, {recipe.precision}",
+        title=f"MoCE-IR image restoration, {', '.join(sizes.values())}, {recipe.precision}",
         author="moceir-edge; network by Zamfir et al., CVPR 2025",
         licence="Code: Apache-2.0 (moceir-edge). Weights: the terms of the checkpoint this model was made from.",
         version=version("moceir-edge"),
         tensors=tensors,
-        notes={
-            "precision": recipe.precision.value,
-            "weights": recipe.coreml_options.weights if is_half(recipe) or _in_8_bits(recipe) else "float32",
-            "float32 islands": str(len(program.islands) if is_half(recipe) else 0),
-            "routed layers": str(len(program.layers)),
-        },
+        notes=notes,
     )
 
 
-def _in_8_bits(recipe: Recipe) -> bool:
-    return recipe.coreml_options.weights == "int8"
-
-
-def reading(package: Package, emitted: Emitted, program: Program, recipe: Recipe) -> Proof:
-    """Whether what was read back has the interface and the weights of the program."""
-    interface = interface_of(program, recipe)
+def reading(package: Package, emitted: Emitted, program: Program, recipe: Recipe, size: Size) -> Proof:
+    """Whether what was read back has the interface and the weights of the program, for pictures of `size`."""
+    interface = interface_of(program, recipe.model_copy(update={"size": size}))
     expected = {tensor.name: tensor.shape for tensor in (*interface.inputs, *interface.outputs)}
     if dict(package.shapes) != expected:
         return Proof(state=GateState.FAILED, reason=f"read back with {dict(package.shapes)}, expected {expected}")
-    wrong = different_weights(package, program, emitted.convolutions, half=is_half(recipe))
+    wrong = different_weights(package, program, emitted.convolutions, half=recipe.half)
     if wrong:
         return Proof(state=GateState.FAILED, reason=f"weights of {wrong[0]} differ ({len(wrong)} in all)")
     kinds = Counter(op.op_type for op in package.operations)
@@ -97,15 +104,15 @@ def reading(package: Package, emitted: Emitted, program: Program, recipe: Recipe
     return Proof(state=GateState.PASSED, reason=f"package was read back: {kinds.total()} operations ({listed})")
 
 
-def emulation(package: Package, program: Program, recipe: Recipe) -> Proof:
+def emulation(package: Package, program: Program, recipe: Recipe, integer: Integer) -> Proof:
     """Whether the package, executed here, gives what the program gives with the same rounding."""
-    height, width = size_of(recipe)
+    height, width = package.size
     if height * width > _EMULATED_PIXELS:
         return Proof(
             reason=f"{width}x{height} is more than a picture of {_EMULATED_PIXELS} pixels, which is tried here"
         )
     image = in_8_bits(np.random.default_rng(0).random((3, height, width), np.float32))
-    reference = ProgramRunner(StaticNetwork(program, half=is_half(recipe))).run(image).restored
+    reference = ProgramRunner(QuantizedNetwork(program, integer, half=recipe.half)).run(image).restored
     if is_picture(recipe):
         reference = in_8_bits(reference)
     parity_db = psnr_db(reference, emulated_runner(package).run(image).restored)
@@ -117,6 +124,30 @@ def emulation(package: Package, program: Program, recipe: Recipe) -> Proof:
     )
 
 
+def _of_all(proofs: Mapping[str, Proof]) -> Proof:
+    """What holds for every function: the first that failed, else the first that was not run."""
+    order = (GateState.FAILED, GateState.NOT_RUN, GateState.PASSED)
+    name, worst = min(proofs.items(), key=lambda pair: order.index(pair[1].state))
+    if len(proofs) == 1:
+        return worst
+    said = f"{len(proofs)} functions; {name}: {worst.reason}"
+    return worst.model_copy(update={"reason": said})
+
+
+def _integers_of(recipe: Recipe, folder: Path) -> Integer:
+    """The convolutions that the plan beside the package puts in integers; their steps are numbers of float16."""
+    if recipe.precision is not Precision.INT8:
+        return {}
+    return with_half_steps(PrecisionPlan.read(folder / PLAN_FILE).integer)
+
+
+def _integer_share(program: Program, package: Package, emitted: Emitted) -> float:
+    """Share of MACs in convolutions that Core ML can take to integer kernels, by the package that was read back."""
+    counts, found = macs_by_operation(program, *package.size), in_integers(package)
+    integer = {name for name, value in emitted.convolutions.items() if value in found}
+    return sum(counts[name] for name in integer) / sum(counts.values())
+
+
 class _CoreML:
     name = TargetName.COREML
 
@@ -124,31 +155,39 @@ class _CoreML:
         return coreml_library.missing()
 
     def prepare(self, program: Program, recipe: Recipe) -> Program:
-        return with_weights_in_8_bits(program, half=is_half(recipe)) if _in_8_bits(recipe) else program
+        return program
 
     def timer(self, recipe: Recipe) -> Timer | str:
-        return "Core ML is not quantized to int8 here"
+        return "Core ML is timed on Apple's devices only"
 
     def export(self, program: Program, recipe: Recipe, calibration: Calibration, folder: Path) -> Exported:
         del calibration
         coreml_library.load()
-        half, picture, ios = is_half(recipe), is_picture(recipe), recipe.coreml_options.minimum_ios
-        emitted = emit(program, size_of(recipe), half=half, picture=picture, ios=ios)
-        path = folder / PACKAGE
-        write_package(emitted.program, path, picture=picture, ios=ios, description=description_of(program, recipe))
-        package = read_package(path)
+        picture, ios, path = is_picture(recipe), recipe.coreml_options.minimum_ios, folder / PACKAGE
+        integer, sizes = _integers_of(recipe, folder), sizes_of(recipe)
+        program = with_steps(program, integer, half=recipe.half)
+        emitted = {
+            name: emit(program, size, half=recipe.half, picture=picture, ios=ios, integer=integer)
+            for name, size in sizes.items()
+        }
+        mils, described = {name: one.program for name, one in emitted.items()}, description_of(program, recipe, integer)
+        write_package(mils, path, picture=picture, ios=ios, description=described)
+        functions = read_functions(path)
+        units = units_of(path, functions[MAIN])
+        units.write(folder / UNITS_FILE)
         made = f"coremltools {coreml_library.VERSION} made the package; Core ML's own compiler runs on macOS only"
         return Exported(
             model=PACKAGE,
             proofs=Proofs(
-                parsed=reading(package, emitted, program, recipe),
+                parsed=_of_all({n: reading(functions[n], emitted[n], program, recipe, sizes[n]) for n in sizes}),
                 built=Proof(state=GateState.PASSED, reason=made),
-                emulated=emulation(package, program, recipe),
+                emulated=_of_all({n: emulation(functions[n], program, recipe, integer) for n in sizes}),
                 executed=Proof(reason=NOT_HERE),
             ),
             versions={"coremltools": coreml_library.VERSION},
-            islands=program.islands if half else (),
-            skipped=skipped(program) if _in_8_bits(recipe) else (),
+            integer_share=_integer_share(program, functions[MAIN], emitted[MAIN]) if integer else None,
+            islands=program.islands if recipe.half else (),
+            skipped=PrecisionPlan.read(folder / PLAN_FILE).skipped if integer else (),
         )
 
     def memory(self, artifact: Artifact, folder: Path) -> Memory | str:

@@ -13,8 +13,9 @@ from moceir_edge.compress.crops import Crop, restored_crops
 from moceir_edge.compress.group_costs import modelled_costs
 from moceir_edge.compress.groups import Choice, Group, groups_of
 from moceir_edge.compress.placement import Budget, Option, Options, Placed
-from moceir_edge.compress.precision import SAFETY_DB, Allowed, Simulated, options_of, settle_plan, summed_up
+from moceir_edge.compress.precision import options_of, settle_plan
 from moceir_edge.compress.ranges import EIGHT_BITS, REDUCED_LEVELS, Levels, Ranges, measure_ranges
+from moceir_edge.compress.safety import SAFETY_DB, Allowed, Simulated, summed_up
 from moceir_edge.compress.simulation import Effect, Effects, QuantizedNetwork, effect, measure_effects, simulate
 from moceir_edge.errors import GateError
 from moceir_edge.metrics import residual_snr_db

@@ -13,8 +13,9 @@ from moceir_edge.compress import search
 from moceir_edge.compress.crops import Crop
 from moceir_edge.compress.group_costs import GroupCosts, modelled_costs
 from moceir_edge.compress.groups import Choice, Group, groups_of
-from moceir_edge.compress.precision import Allowed, PrecisionPlan
+from moceir_edge.compress.precision import PrecisionPlan
 from moceir_edge.compress.ranges import Ranges
+from moceir_edge.compress.safety import Allowed
 from moceir_edge.compress.search import measured_on, search_plan, worthwhile
 from moceir_edge.compress.simulation import Effects, measure_effects
 from moceir_edge.keeping import Forgetful, Keeper, Within

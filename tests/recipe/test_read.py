@@ -13,6 +13,7 @@ from moceir_edge.resources import resource, resource_names
 from moceir_edge.terms import Precision, TargetName
 
 SHORTEST = "target: onnx\nprecision: float32\n"
+PHONE = "target: coreml\nsize: [64, 64]\n"
 
 
 def problems(folder: Path, text: str) -> list[str]:
@@ -75,11 +76,43 @@ def test_a_size_is_height_then_width(tmp_path: Path) -> None:
         (f"{SHORTEST}overflow_size: [64, 64]\n", "3: overflow_size: only for precision float16, not float32"),
         ("target: coreml\nprecision: float16\n", "1: size: Core ML needs a fixed size, as [height, width]"),
         ("target: coreml\nprecision: float16\nsize: dynamic\n", "3: size: Core ML needs a fixed size"),
-        ("target: coreml\nprecision: int8\nsize: [64, 64]\n", "2: precision: Core ML runs float16 or float32 here"),
+        (
+            f"{PHONE}precision: int8\ncoreml: {{weights: smallest}}\n",
+            "4: coreml.weights: precision int8 stores the weights",
+        ),
+        (f"{PHONE}precision: float32\ncoreml: {{weights: smallest}}\n", "4: coreml.weights: smallest is judged by the"),
+        (
+            f"{PHONE}precision: float16\ncoreml: {{weights: int4}}\n",
+            "4: coreml.weights: Input should be 'float16', 'int8'",
+        ),
+        (
+            f"{PHONE}precision: float16\ncoreml: {{minimum_ios: 16}}\n",
+            "4: coreml.minimum_ios: Input should be 17 or 18",
+        ),
+        (
+            f"{PHONE}precision: float16\ncoreml:\n  more_sizes: [[64, 96]]\n",
+            "5: coreml.more_sizes: a package of several sizes needs minimum_ios 18: for 17, export one per size",
+        ),
+        (
+            f"{PHONE}precision: float16\ncoreml:\n  minimum_ios: 18\n  more_sizes: [[64, 96], [64, 64]]\n",
+            "6: coreml.more_sizes: a size is there twice",
+        ),
+        (
+            f"{PHONE}precision: float16\ncoreml: {{minimum_ios: 18, more_sizes: [[60, 96]]}}\n",
+            "4: coreml.more_sizes.0.0",
+        ),
+        (
+            f"{PHONE}precision: float16\ncoreml: {{weights: int8}}\nquantize: {{}}\n",
+            "5: quantize: only for precision int8",
+        ),
+        (f"{PHONE}precision: int8\nquantize: {{reduced_range: true}}\n", "4: quantize.reduced_range: is for x86"),
         ("target: coreml\nprecision: float16\nsize: [64, 64]\ngates_input: true\n", "4: gates_input: not offered"),
         ("target: onnx\nprecision: int8\ngates_input: true\n", "3: gates_input: int8 is calibrated with"),
         ("target: onnx\nprecision: bfloat16\n", "2: precision: bfloat16 is offered for target openvino only, not onnx"),
-        ("target: coreml\nprecision: bfloat16\nsize: [64, 64]\n", "2: precision: Core ML runs float16 or float32"),
+        (
+            "target: coreml\nprecision: bfloat16\nsize: [64, 64]\n",
+            "2: precision: Core ML runs float16, float32 or int8",
+        ),
         ("target: browser\nprecision: float16\nsize: [64, 64]\n", "2: precision: WebAssembly computes in float32"),
         ("target: browser\nprecision: float32\nsize: dynamic\n", "3: size: the page cuts pictures into tiles"),
         ("target: qnn\nprecision: float32\nsize: [64, 64]\n", "2: precision: the NPU computes in float16"),

@@ -24,9 +24,12 @@ from moceir_edge.compress.costs import GuardCost, SlimCosts
 from moceir_edge.compress.groups import Choice
 from moceir_edge.compress.layer_choice import LayerPlan
 from moceir_edge.compress.placement import Option, Placed
-from moceir_edge.compress.precision import PrecisionPlan, Simulated
+from moceir_edge.compress.precision import PrecisionPlan
 from moceir_edge.compress.prune import PruningPlan
 from moceir_edge.compress.ranges import Ranges
+from moceir_edge.compress.safety import Simulated
+from moceir_edge.compress.stored_weights import Storage, Stored
+from moceir_edge.compress.weight_plan import WeightPlan
 from moceir_edge.parity.compare import PictureScore, Row, summarize
 from moceir_edge.parity.gates import judged
 from moceir_edge.parity.reference import Reference
@@ -38,6 +41,7 @@ from moceir_edge.routing.noise import Noise, TaskNoise
 from moceir_edge.routing.observe import Observation, Observed
 from moceir_edge.routing.relevance import EVERYWHERE, Change, LayerRelevance, Relevance
 from moceir_edge.routing.routing import Routing
+from moceir_edge.targets.coreml_units import ESTIMATE, RULES, ComputeUnits, Leaving, Unit
 from moceir_edge.terms import GateMode, GateState, Precision, TargetName, Task
 
 LAYERS = ("dec.0", "dec.1")
@@ -70,6 +74,9 @@ def write_recipe(folder: Path, name: str, precision: Precision, slim: SlimFacts)
     exported.model_copy(update={"gates": verified.gates}).write(final / "artifact.json")
     if precision is Precision.INT8:
         precision_plan().write(final / "precision.json")
+    else:
+        weight_plan().write(final / "weights.json")
+        compute_units().write(final / "compute_units.json")
     write_pictures(folder / f"pictures-{name}")
 
 
@@ -246,6 +253,26 @@ def precision_plan() -> PrecisionPlan:
         costs="modelled",
         cost_share=0.5,
     )
+
+
+def weight_plan() -> WeightPlan:
+    """One convolution as a palette."""
+    chosen = Option(choice=Stored.PALETTE_4, integer=(), cost=1056.0, noise=1e-5, share=0.0, losses={})
+    return WeightPlan(
+        stored={"enc.9": Stored.PALETTE_4},
+        storage=Storage(half=True, blocks=False),
+        size_bytes=1_056_000,
+        float_bytes=2_400_000,
+        layers=(Placed(name="enc.9", chosen=chosen, float_cost=4096.0, reason="costs 0.26 of float"),),
+        simulated=Simulated(residual_snr_db=45.81, mean_change_db={}, largest_change_db=None),
+    )
+
+
+def compute_units() -> ComputeUnits:
+    """Islands leave the Neural Engine."""
+    leaving = Leaving(kind="rsqrt", count=12, unit=Unit.GPU, rule="float32", example="enc_0_norm")
+    counts = {Unit.NEURAL_ENGINE: 900, Unit.GPU: 12, Unit.CPU: 0}
+    return ComputeUnits(how=ESTIMATE, operations=counts, switches=24, leaving=(leaving,), rules=RULES)
 
 
 def verification(precision: Precision) -> Verification:

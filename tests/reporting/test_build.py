@@ -102,6 +102,16 @@ def test_float16_bounds_by_picture(page: Page) -> None:
     assert "float16 ends at 65,504" in text
 
 
+def test_stored_weights_and_compute_units(page: Page) -> None:
+    """Bytes before and after, how a weight is stored and why, and what leaves the Neural Engine by whose word."""
+    text = words(page)
+    assert "The weights of convolutions take 1.06 MB of 2.40 MB as floats." in text
+    assert "palette-4" in text
+    assert "900 on the Neural Engine, 12 on the GPU, 0 on the CPU, 24 switches" in text
+    assert "estimate by the rules below" in text
+    assert "typed-execution-example.html" in text
+
+
 def test_same_run_same_page(run: Path, page: Page) -> None:
     """Nothing in a report depends on when it is made."""
     assert report(run).read_text(encoding="utf-8") == page.text

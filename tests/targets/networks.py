@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from moceir_edge.artifacts import Artifact, Counts, Origin
 from moceir_edge.compress.crops import Crop
-from moceir_edge.compress.precision import PrecisionPlan, Simulated
+from moceir_edge.compress.precision import PrecisionPlan
 from moceir_edge.compress.ranges import measure_ranges
+from moceir_edge.compress.safety import Simulated
 from moceir_edge.network.architecture import build_architecture
 from moceir_edge.network.network import MoceIR
 from moceir_edge.program.execute import StaticNetwork

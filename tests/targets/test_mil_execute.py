@@ -38,7 +38,7 @@ def executed(call: Call, folder: Path, x: np.ndarray) -> np.ndarray:
         function.set_outputs([result])
     program = Program()
     program.add_function("main", function)
-    write_package(program, folder / "x.mlpackage", picture=False, ios=17, description=DESCRIPTION)
+    write_package({"main": program}, folder / "x.mlpackage", picture=False, ios=17, description=DESCRIPTION)
     return MilExecutor(read_package(folder / "x.mlpackage")).run({"image": x})["restored"]
 
 
@@ -83,6 +83,7 @@ FOLDED: dict[str, Call] = {
     "transpose": lambda mb, x: mb.transpose(x=mb.reshape(x=x, shape=[4, 2, 3, 2, 5]), perm=[0, 1, 3, 2, 4]),
     "slice_by_index": lambda mb, x: mb.slice_by_index(x=x, begin=[0, 1, 0, 3], end=[1, 3, 6, 8]),
     "pad": lambda mb, x: mb.pad(x=x, pad=[0, 0, 0, 0, 0, 2, 0, 5], mode="constant", constant_val=np.float32(0)),
+    "quantize": lambda mb, x: mb.quantize(input=x, scale=np.float32(0.01), output_dtype="int8"),
     "cast": lambda mb, x: mb.cast(x=x, dtype="fp16"),
     "identity": lambda mb, x: mb.identity(x=x),
 }
@@ -149,6 +150,17 @@ def test_coremltools_takes_the_same_operations_for_pytorchs_shuffles() -> None:
         )
     found = [op for op in program.functions["main"].operations if op.op_type not in ("const", "cast")]
     assert [op.op_type for op in found] == ["pixel_unshuffle", "pixel_shuffle"]
+
+
+def test_steps_by_their_definition(tmp_path: Path) -> None:
+    """Whole numbers from -128 to 127, halves to even, times the step; what is beyond saturates."""
+    x = np.array([[0.25, 0.75, -0.25, -64.5, 1000, -1000, 3.1]], np.float32)
+    step = np.float32(0.5)
+
+    def through(mb: Any, v: Any) -> Any:
+        return mb.dequantize(input=mb.quantize(input=v, scale=step, output_dtype="int8"), scale=step)
+
+    assert executed(through, tmp_path, x).tolist() == [[0.0, 1.0, -0.0, -64.0, 63.5, -64.0, 3.0]]
 
 
 def test_half_results_are_rounded(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def program_of(write: Write) -> Program:
 def package_of(program: Program, folder: Path, *, half: bool, picture: bool = False) -> Package:
     """The program as a package, read back."""
     emitted = emit(program, (HEIGHT, WIDTH), half=half, picture=picture, ios=17)
-    write_package(emitted.program, folder / "x.mlpackage", picture=picture, ios=17, description=DESCRIPTION)
+    write_package({"main": emitted.program}, folder / "x.mlpackage", picture=picture, ios=17, description=DESCRIPTION)
     return read_package(folder / "x.mlpackage")
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from moceir_edge.errors import ArtifactError
 from moceir_edge.targets import coreml_library
 from moceir_edge.targets.mlpackage import read_package
 
@@ -20,10 +22,10 @@ PROGRAM = """
 import hashlib, json, sys
 from pathlib import Path
 import numpy as np
+from moceir_edge.compress.stored_weights import Storage, storable, with_stored_weights, Stored
 from moceir_edge.program.program import Builder, Kind, Program
 from moceir_edge.targets import coreml_library
 from moceir_edge.targets.mil_program import emit
-from moceir_edge.targets.mil_weights import with_weights_in_8_bits
 from moceir_edge.targets.mlpackage import Description, write_package
 
 coreml_library.load()
@@ -34,10 +36,12 @@ for i, c in enumerate((3, 64, 64)):
 w = b.add(Kind.WINDOWS, "w", x, window=8, exact=True)
 x = b.add(Kind.UNWINDOWS, "u", b.add(Kind.MATMUL, "m", w, constants={"left": draw((8, 8))}, exact=True), x, window=8)
 x = b.add(Kind.CONV, "last", x, constants={"weight": draw((3, 64, 3, 3))}, groups=1)
-program = with_weights_in_8_bits(Program(tuple(b.operations), {"restored": x}, (), 0), half=True)
+program = Program(tuple(b.operations), {"restored": x}, (), 0)
+formats = dict(zip([op.name for op in storable(program)], (Stored.LINEAR_8, Stored.PALETTE_4)))
+program = with_stored_weights(program, formats, Storage(half=True, blocks=False))
 told = Description("A title", "An author", "A licence", "1.2", {"image": "in", "restored": "out"}, {"b": "2", "a": "1"})
-write_package(emit(program, (24, 40), half=True, picture=True, ios=17).program, Path(sys.argv[1]), picture=True, ios=17,
-              description=told)
+mil = emit(program, (24, 40), half=True, picture=True, ios=17).program
+write_package({"main": mil}, Path(sys.argv[1]), picture=True, ios=17, description=told)
 print("done")
 """
 
@@ -110,4 +114,32 @@ def test_package_is_read_back(pair: tuple[Path, Path]) -> None:
     assert package.shapes == {"image": (1, 3, 24, 40), "restored": (1, 3, 24, 40)}
     kinds = [op.op_type for op in package.operations]
     assert kinds.count("conv") == 4
-    assert [op.op_type for op in package.constants.values()].count("constexpr_affine_dequantize") == 2
+    stored = [op.op_type for op in package.constants.values() if op.op_type != "const"]
+    assert sorted(stored) == ["constexpr_affine_dequantize", "constexpr_lut_to_dense"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Manifest.json", "Manifest.json is missing"),
+        ("Data/com.apple.CoreML/model.mlmodel", "Data/com.apple.CoreML/model.mlmodel is missing"),
+        ("Data/com.apple.CoreML/weights/weight.bin", "weight.bin"),
+    ],
+)
+def test_a_missing_file_is_named(pair: tuple[Path, Path], tmp_path: Path, name: str, said: str) -> None:
+    """A package without one of its files is refused with what is missing and what to do."""
+    copy = tmp_path / "x.mlpackage"
+    shutil.copytree(pair[0], copy)
+    (copy / name).unlink()
+    with pytest.raises(ArtifactError, match=f"x.mlpackage: not a .*{said}.*; export again"):
+        read_package(copy)
+
+
+@pytest.mark.parametrize("name", ["Manifest.json", "Data/com.apple.CoreML/model.mlmodel"])
+def test_a_damaged_file_is_refused(pair: tuple[Path, Path], tmp_path: Path, name: str) -> None:
+    """Half a file is no package, and no traceback."""
+    copy = tmp_path / "x.mlpackage"
+    shutil.copytree(pair[0], copy)
+    (copy / name).write_bytes((copy / name).read_bytes()[:300])
+    with pytest.raises(ArtifactError, match=r"not a Core ML package of ours: .*; export again"):
+        read_package(copy)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from moceir_edge.artifacts import Artifact, Proof
+from moceir_edge.compress.weight_plan import plan_in_8_bits, storage_of, with_planned_weights
 from moceir_edge.errors import MissingBackendError, RecipeError
 from moceir_edge.metrics import psnr_db
 from moceir_edge.network.architecture import build_architecture
@@ -24,12 +25,15 @@ from moceir_edge.recipe.schema import Recipe
 from moceir_edge.runner import NetworkRunner, ProgramRunner, Runner
 from moceir_edge.targets import coreml_library
 from moceir_edge.targets.coreml_runners import CoreMLRunner, emulated_runner, in_8_bits
+from moceir_edge.targets.coreml_units import UNITS_FILE, ComputeUnits, Unit
 from moceir_edge.targets.mil_constants import different_weights
 from moceir_edge.targets.mil_program import emit
-from moceir_edge.targets.mlpackage import Package, read_package
+from moceir_edge.targets.mlpackage import Package, read_functions, read_package
 from moceir_edge.targets.target import Exported, target_of
-from moceir_edge.targets.to_coreml import NOT_HERE, PACKAGE, TARGET, is_half, reading
+from moceir_edge.targets.to_coreml import NOT_HERE, PACKAGE, TARGET, reading
+from moceir_edge.targets.to_onnx import PLAN_FILE
 from moceir_edge.terms import GateState, TargetName
+from tests.targets.networks import full_plan
 
 needs_coremltools = pytest.mark.skipif(coreml_library.missing() is not None, reason=str(coreml_library.missing()))
 
@@ -84,8 +88,10 @@ class Made:
 
 
 def make(program: Program, chosen: Recipe, folder: Path) -> Made:
-    """Prepare and export."""
+    """Store weights as a recipe says, and export."""
     prepared = TARGET.prepare(program, chosen)
+    if chosen.coreml_options.weights == "int8":
+        prepared = with_planned_weights(prepared, plan_in_8_bits(prepared, storage_of(chosen)))
     return Made(TARGET.export(prepared, chosen, [], folder), prepared, folder)
 
 
@@ -169,7 +175,7 @@ def test_8_bit_weights_decompress_to_the_prepared_ones(program: Program, made: M
     chosen = recipe(precision, weights="int8", interface="tensor")
     artifact = made(chosen)
     prepared = artifact.prepared
-    number = np.float16 if is_half(chosen) else np.float32
+    number = np.float16 if chosen.half else np.float32
     convs = [op for op in prepared.operations if op.kind is Kind.CONV]
     stored = values(artifact.package)
     assert len(stored) == len(convs)
@@ -178,9 +184,8 @@ def test_8_bit_weights_decompress_to_the_prepared_ones(program: Program, made: M
         assert weight.dtype == (np.float32 if op.exact else number)
     changed = [op.name for op, was in zip(prepared.operations, program.operations, strict=True) if op is not was]
     assert len(changed) > 10
-    assert artifact.result.skipped
     assert artifact.result.proofs.parsed.state is GateState.PASSED
-    runner = ProgramRunner(StaticNetwork(prepared, half=is_half(chosen)))
+    runner = ProgramRunner(StaticNetwork(prepared, half=chosen.half))
     assert psnr_db(runner.run(image()).restored, artifact.restored) >= 60
 
 
@@ -211,6 +216,53 @@ def test_export_says_what_was_shown_and_what_was_not(made: Maker) -> None:
 
 
 @needs_coremltools
+def test_sizes_are_functions_that_share_their_weights(network: MoceIR, made: Maker) -> None:
+    """Each size runs as the network does, and a second one adds next to nothing to the weights."""
+    alone = made(recipe("float32", interface="tensor", minimum_ios=18))
+    both = made(recipe("float32", interface="tensor", minimum_ios=18, more_sizes=[[72, 48]]))
+    functions = read_functions(both.folder / PACKAGE)
+    assert list(functions) == ["main", "size_48x72"]
+    for package in functions.values():
+        picture = np.random.default_rng(1).random((3, *package.size), np.float32)
+        restored = emulated_runner(package).run(picture).restored
+        assert psnr_db(NetworkRunner(network).run(picture).restored, restored) >= 100
+    sizes = [next(one.folder.rglob("weight.bin")).stat().st_size for one in (alone, both)]
+    assert sizes[1] < 1.02 * sizes[0]
+    assert both.result.proofs.parsed.reason.startswith("2 functions; main:")
+    assert both.result.proofs.emulated.state is GateState.PASSED
+    metadata = coreml_library.load().utils.load_spec(str(both.folder / PACKAGE)).description.metadata
+    assert "88x64, 48x72" in metadata.shortDescription
+    assert metadata.userDefined["functions"] == "main: 88x64, size_48x72: 48x72"
+
+
+@needs_coremltools
+def test_int8_is_counted_and_emulated_exactly(program: Program, tmp_path: Path) -> None:
+    """Quantize and dequantize stand around the planned convolutions, and the package computes what was simulated."""
+    chosen = recipe("int8", interface="tensor")
+    full_plan(program).write(tmp_path / PLAN_FILE)
+    result = TARGET.export(program, chosen, [], tmp_path)
+    assert result.integer_share is not None
+    assert result.integer_share >= 0.6
+    assert result.proofs.emulated.state is GateState.PASSED
+    assert result.islands == program.islands
+    metadata = coreml_library.load().utils.load_spec(str(tmp_path / PACKAGE)).description.metadata
+    assert "8-bit linear" in metadata.userDefined["weights"]
+    assert "A17 Pro" in metadata.userDefined["8-bit integers"]
+
+
+@needs_coremltools
+def test_compute_units_lie_beside_the_package(made: Maker) -> None:
+    """Every operation is counted; the float32 islands are what leaves the Neural Engine at this size."""
+    artifact = made(recipe())
+    units = ComputeUnits.read(artifact.folder / UNITS_FILE)
+    assert sum(units.operations.values()) == len(artifact.package.operations)
+    islands = [op for op in artifact.package.operations if op.outputs[0].dtype.__name__ == "fp32"]
+    assert units.operations[Unit.NEURAL_ENGINE] > 0
+    assert units.operations[Unit.GPU] >= len(islands) > 0
+    assert {row.rule for row in units.leaving} == {"float32"}
+
+
+@needs_coremltools
 def test_altered_weights_and_shapes_fail_the_reading(program: Program, made: Maker) -> None:
     """A package of other weights, or of another size, does not pass as this program's."""
     chosen = recipe(interface="tensor")
@@ -221,10 +273,9 @@ def test_altered_weights_and_shapes_fail_the_reading(program: Program, made: Mak
     op = program.operations[index]
     louder = replace(op, constants={**op.constants, "weight": op.constants["weight"] * np.float32(1.01)})
     altered = replace(program, operations=(*program.operations[:index], louder, *program.operations[index + 1 :]))
-    proof = reading(package, emitted, altered, chosen)
+    proof = reading(package, emitted, altered, chosen, SIZE)
     assert (proof.state, "output" in proof.reason) == (GateState.FAILED, True)
-    other = Recipe.model_validate({**chosen.model_dump(), "size": (64, 64)})
-    assert reading(package, emitted, program, other).state is GateState.FAILED
+    assert reading(package, emitted, program, chosen, (64, 64)).state is GateState.FAILED
 
 
 @needs_coremltools

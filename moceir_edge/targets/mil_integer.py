@@ -1,0 +1,71 @@
+"""Convolutions in 8-bit integers (W8A8): between quantize and dequantize in MIL, and found again in a package.
+
+Core ML takes a convolution to integer kernels where its input comes out of a dequantize, its weights out of 8-bit
+steps, and its result goes into a quantize: symmetric steps, one scale for an activation. The Neural Engine has such
+kernels from A17 Pro and M4 on (https://apple.github.io/coremltools/docs-guides/source/opt-whats-new.html); before them
+it computes the same in float16.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from moceir_edge.compress.ranges import LEVELS, Ranges
+from moceir_edge.program.program import Operation
+from moceir_edge.targets.mil_emitter import Emitter, Value
+from moceir_edge.targets.mlpackage import Package
+
+_LEAST_STEP = float(np.finfo(np.float16).smallest_normal)
+"""A smaller step would be a denormal number of float16, which a device may take for 0."""
+
+
+def with_half_steps(integer: Mapping[str, Ranges]) -> dict[str, Ranges]:
+    """Ranges, a little larger, whose steps are numbers of float16."""
+    return {name: Ranges(input=_wider(found.input), output=_wider(found.output)) for name, found in integer.items()}
+
+
+def _wider(span: float) -> float:
+    wanted = max(span / LEVELS, _LEAST_STEP)
+    near = np.float16(min(wanted, float(np.finfo(np.float16).max)))
+    return float(near if float(near) >= wanted else np.nextafter(near, np.float16(np.inf))) * LEVELS
+
+
+def on_steps(e: Emitter, op: Operation, x: Value, *, span: float, part: str) -> Value:
+    """`x` rounded to the 8-bit steps of a range; what is on these steps already stays as it is."""
+    scale = e.scalar(op, span / LEVELS)
+    if e.steps.get(x.name) == scale:
+        return x
+    if (x.name, scale) not in e.stepped:
+        name = e.name(f"{op.name}.{part}")
+        integers = e.mb.quantize(input=x, scale=scale, output_dtype="int8", name=e.name(f"{op.name}.{part}.steps"))
+        e.stepped[x.name, scale] = e.mb.dequantize(input=integers, scale=scale, name=name)
+        e.steps[name] = scale
+    return e.stepped[x.name, scale]
+
+
+def in_integers(package: Package) -> frozenset[str]:
+    """Results of the convolutions that Core ML can take to integer kernels, by their names in the package."""
+    makers = {op.outputs[0].name: op for op in (*package.operations, *package.constants.values())}
+    readers: dict[str, list[Any]] = defaultdict(list)
+    for op in package.operations:
+        for value in op.inputs.values():
+            for one in value if isinstance(value, list | tuple) else (value,):
+                readers[one.name].append(op)
+
+    def whole(op: Any) -> bool:
+        x, weight = makers.get(op.inputs["x"].name), makers[op.inputs["weight"].name]
+        results = readers[op.outputs[0].name]
+        return (
+            x is not None
+            and x.op_type == "dequantize"
+            and weight.op_type == "constexpr_affine_dequantize"
+            and weight.quantized_data.val.dtype == np.int8
+            and bool(results)
+            and all(reader.op_type == "quantize" for reader in results)
+        )
+
+    return frozenset(op.outputs[0].name for op in package.operations if op.op_type == "conv" and whole(op))
