@@ -15,9 +15,15 @@ Size = tuple[Side, Side]
 
 
 class OnnxOptions(Record):
-    """ONNX Runtime: the first of `providers` that is present runs the model; CPU is always the last."""
+    """ONNX Runtime: the first of `providers` that is present runs the model; CPU is always the last.
 
-    providers: tuple[Literal["cpu", "cuda", "directml", "coreml"], ...] = ("cpu",)
+    format: `ort` is what reduced builds for phones read; it is optimized here, for every CPU, and stays as it is.
+    activations: of int8; uint8 is what x86 wants, int8 what Arm and XNNPACK want. The values are the same.
+    """
+
+    providers: tuple[Literal["cpu", "cuda", "directml", "coreml", "nnapi", "xnnpack"], ...] = ("cpu",)
+    format: Literal["onnx", "ort"] = "onnx"
+    activations: Literal["uint8", "int8"] = "uint8"
 
 
 class TensorRTOptions(Record):
@@ -112,7 +118,9 @@ class Recipe(Record):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [f"{place[0]}: {message}" for place, message in contradictions(self.model_dump(exclude_none=True))]
+        problems = [
+            f"{'.'.join(place)}: {message}" for place, message in contradictions(self.model_dump(exclude_none=True))
+        ]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -148,7 +156,7 @@ class Recipe(Record):
         return self.quantize or QuantizeOptions()
 
 
-def contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
+def contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Place and message of what does not go together; said: a recipe as plain data, its fields checked or not."""
     target, precision = said.get("target"), said.get("precision")
     for name in TargetName:
@@ -161,6 +169,8 @@ def contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
     if said.get("gates_input") and precision == Precision.INT8:
         yield ("gates_input",), "int8 is calibrated with the model's own gates"
     match target:
+        case TargetName.ONNX:
+            yield from _onnx_contradictions(said)
         case TargetName.OPENVINO:
             yield from _openvino_contradictions(said)
         case TargetName.COREML:
@@ -168,11 +178,39 @@ def contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
         case TargetName.BROWSER:
             yield from _browser_contradictions(said)
         case _:
-            if precision == Precision.BFLOAT16 and target is not None:
-                yield ("precision",), f"bfloat16 is offered for target openvino only, not {target}"
+            yield from _no_bfloat16(said)
 
 
-def _openvino_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
+def _no_bfloat16(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    if said.get("precision") == Precision.BFLOAT16 and said.get("target") is not None:
+        yield ("precision",), f"bfloat16 is offered for target openvino only, not {said['target']}"
+
+
+def _onnx_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    yield from _no_bfloat16(said)
+    precision, options = said.get("precision"), said.get("onnx")
+    if not isinstance(options, Mapping):
+        return
+    if options.get("activations") == "int8" and precision in set(Precision) - {Precision.INT8}:
+        yield ("onnx", "activations"), f"only for precision int8, not {precision}"
+    if said.get("size", "dynamic") == "dynamic":
+        yield from _wanting_a_size(options)
+    if options.get("format") != "ort":
+        return
+    if precision == Precision.FLOAT16:
+        yield ("precision",), "format ort is written by this CPU, which turns float16 into float32: take format onnx"
+    if precision == Precision.INT8 and options.get("providers") not in (None, ["cpu"], ("cpu",)):
+        yield ("onnx", "providers"), "format ort has the CPU's integer kernels in it: for others take format onnx"
+
+
+def _wanting_a_size(options: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    providers = options.get("providers")
+    named = [name for name in ("nnapi", "xnnpack") if isinstance(providers, (list, tuple)) and name in providers]
+    for what in (*named, *(["format ort"] if options.get("format") == "ort" else [])):
+        yield ("size",), f"{what} needs a fixed size, as [height, width]"
+
+
+def _openvino_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     precision = said.get("precision")
     if precision == Precision.FLOAT16:
         yield ("precision",), "OpenVINO's CPU computes in float32, bfloat16 or int8, not in float16"
@@ -180,7 +218,7 @@ def _openvino_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[st
         yield ("openvino",), f"only for precision int8, not {precision}"
 
 
-def _browser_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
+def _browser_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     if said.get("size", "dynamic") == "dynamic":
         yield ("size",), "the page cuts pictures into tiles of one size, as [height, width]"
     if said.get("precision") in (Precision.FLOAT16, Precision.BFLOAT16):
@@ -189,7 +227,7 @@ def _browser_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str
         yield ("gates_input",), "the page lets the model decide its own route"
 
 
-def _coreml_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
+def _coreml_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     if said.get("size", "dynamic") == "dynamic":
         yield ("size",), "Core ML needs a fixed size, as [height, width]"
     if said.get("precision") in (Precision.INT8, Precision.BFLOAT16):
