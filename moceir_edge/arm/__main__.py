@@ -37,11 +37,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def table(check: ArmCheck) -> str:
     """Pictures, then gates, as text."""
-    lines = [f"{'picture':24} {'Arm to here':>12} {'here to full':>13} {'Arm to full':>12}   dB"]
+    lines = [f"{'picture':24} {'Arm to here':>12} {'here to clean':>14} {'Arm to clean':>13}   dB"]
     for picture in check.pictures:
-        numbers = (picture.parity_db, picture.here_db, picture.arm_db)
-        shown = ["equal" if value is None else f"{value:.3f}" for value in numbers]
-        lines.append(f"{picture.name[:24]:24} {shown[0]:>12} {shown[1]:>13} {shown[2]:>12}")
+        parity = "equal" if picture.parity_db is None else f"{picture.parity_db:.3f}"
+        here, arm = ("-" if value is None else f"{value:.3f}" for value in (picture.here_db, picture.arm_db))
+        lines.append(f"{picture.name[:24]:24} {parity:>12} {here:>14} {arm:>13}")
     return "\n".join([*lines, *(f"{gate.state}: {gate.text}" for gate in check.gates)])
 
 

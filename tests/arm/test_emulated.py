@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -48,17 +48,21 @@ Checked = Callable[..., ArmCheck]
 
 @pytest.fixture(scope="module")
 def checked(sysroot: Path, tmp_path_factory: pytest.TempPathFactory) -> Checked:
-    """Export the bundled model with these options of target onnx, and run its golden picture on a processor."""
+    """Export the bundled model once for these options of target onnx, and run its golden picture on a processor."""
     model = load(MODEL)
 
-    def checked(precision: str, cpu: str, **options: Any) -> ArmCheck:
+    @cache
+    def exported(precision: str, **options: str) -> Path:
         folder = tmp_path_factory.mktemp("artifact")
         given = recipe("onnx", precision, size=SIZE, golden=1, onnx=options)
         plan = full_plan(TARGET.prepare(lower(model.network), given)) if precision == "int8" else None
         picture = sample("derain/0", noise(0, height=SIZE[0], width=SIZE[1]))
         source = Source(model, model, (Task.DERAIN,))
         write_artifact(source, given, dataset(picture), folder, search=Search(plan=plan))
-        return check_on_arm(folder, sysroot, cpu=cpu, say=lambda _: None)
+        return folder
+
+    def checked(precision: str, cpu: str, **options: str) -> ArmCheck:
+        return check_on_arm(exported(precision, **options), sysroot, cpu=cpu, say=lambda _: None)
 
     return checked
 
