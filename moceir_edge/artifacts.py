@@ -123,12 +123,34 @@ class OverflowBound(Record):
     parity_db: float | None = None
 
 
+class Estimate(Record):
+    """What a provider of ONNX Runtime that is not here would take of the graph, by the lists of what it knows.
+
+    parts: pieces that the graph falls into, each a way there and back; macs_share: of all MACs, in what it takes.
+    """
+
+    provider: str
+    taken: int
+    operations: int
+    parts: int
+    macs_share: float
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        return (
+            f"estimated, not run: {self.provider} would take {self.taken} of {self.operations} operations "
+            f"({self.macs_share:.0%} of the MACs) in {self.parts} parts"
+        )
+
+
 class Artifact(Record):
     """Everything artifact.json says.
 
     largest: height and width that an open size ends at, None where memory alone ends it.
     memory_base_mib, memory_mib_per_megapixel: see `memory`. islands: operations in float32 inside float16;
     overflow: what the others have to hold on the pictures that placed the islands.
+    estimates: what runtimes that are not here would take of it.
     """
 
     schema_version: Annotated[int, Field(ge=1)] = SCHEMA_VERSION
@@ -151,6 +173,7 @@ class Artifact(Record):
     islands: tuple[str, ...] = ()
     overflow: tuple[OverflowBound, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    estimates: tuple[Estimate, ...] = ()
     golden: tuple[Golden, ...] = ()
 
     @property

@@ -429,6 +429,7 @@ def describe(
         largest=exported.largest,
         overflow=written.overflow,
         skipped=exported.skipped,
+        estimates=exported.estimates,
         golden=tuple(golden),
     )
 

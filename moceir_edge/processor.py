@@ -17,6 +17,11 @@ def processor_name() -> str:
     return found[0] if found else platform.processor() or platform.machine()
 
 
+def is_arm() -> bool:
+    """Whether it is a 64-bit Arm."""
+    return platform.machine().lower() in ("aarch64", "arm64")
+
+
 def cores() -> int:
     """Cores that the system shows."""
     return os.cpu_count() or 1

@@ -56,7 +56,7 @@ def levels_of(options: QuantizeOptions) -> Levels:
     """As a recipe says."""
     return Levels(
         weights=REDUCED_LEVELS if options.reduced_range else LEVELS,
-        activations=WIDE_LEVELS if options.activations == 16 else LEVELS,
+        activations=WIDE_LEVELS if options.activation_bits == 16 else LEVELS,
     )
 
 

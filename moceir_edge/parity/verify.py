@@ -251,11 +251,12 @@ def _overflow_gates(overflow: Sequence[OverflowBound]) -> tuple[GateResult, ...]
 
 
 def unproven(artifact: Artifact) -> tuple[str, ...]:
-    """What no proof of the artifact shows."""
+    """What no proof of the artifact shows, and what is only estimated."""
     fields = ("parsed", "built", "emulated", "executed", "executed_on_device")
     proofs = {name: getattr(artifact.proofs, name) for name in fields}
-    return tuple(
+    not_run = (
         f"not {name.replace('_', ' ')}: {proof.reason}"
         for name, proof in proofs.items()
         if proof.state is GateState.NOT_RUN and proof.reason
     )
+    return (*not_run, *(estimate.text for estimate in artifact.estimates))

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from moceir_edge.errors import RecipeError
-from moceir_edge.recipe.schema import Recipe, contradictions
+from moceir_edge.recipe.contradictions import contradictions
+from moceir_edge.recipe.schema import Recipe
 from moceir_edge.recipe.yaml_file import Place, read_yaml, validated
 
 

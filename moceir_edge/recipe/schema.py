@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from moceir_edge.recipe.contradictions import contradictions
 from moceir_edge.records import Record
 from moceir_edge.terms import SIZE_MULTIPLE, Precision, TargetName
 
@@ -15,9 +15,15 @@ Size = tuple[Side, Side]
 
 
 class OnnxOptions(Record):
-    """ONNX Runtime: the first of `providers` that is present runs the model; CPU is always the last."""
+    """ONNX Runtime: the first of `providers` that is present runs the model; CPU is always the last.
 
-    providers: tuple[Literal["cpu", "cuda", "directml", "coreml"], ...] = ("cpu",)
+    format: `ort` is what reduced builds for phones read; it is optimized here, for every CPU, and stays as it is.
+    activations: of int8; uint8 is what x86 wants, int8 what Arm and XNNPACK want. The values are the same.
+    """
+
+    providers: tuple[Literal["cpu", "cuda", "directml", "coreml", "nnapi", "xnnpack"], ...] = ("cpu",)
+    format: Literal["onnx", "ort"] = "onnx"
+    activations: Literal["uint8", "int8"] = "uint8"
 
 
 class TensorRTOptions(Record):
@@ -74,14 +80,14 @@ class QuantizeOptions(Record):
 
     keep_float: regular expressions, searched in the names of the program's operations.
     reduced_range: weights in 7 bits, exact also on x86 without VNNI, whose 8-bit kernels saturate.
-    activations: bits of what convolutions read and write.
+    activation_bits: of what convolutions read and write.
     """
 
     pictures: Annotated[int, Field(ge=1)] = 32
     crop: Side = 128
     keep_float: tuple[str, ...] = ()
     reduced_range: bool = False
-    activations: Literal[8, 16] = 8
+    activation_bits: Literal[8, 16] = 8
 
 
 class Limit(Record):
@@ -182,101 +188,3 @@ class Recipe(Record):
     def quantize_options(self) -> QuantizeOptions:
         """The section, or its defaults."""
         return self.quantize or QuantizeOptions()
-
-
-def contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Place and message of what does not go together; said: a recipe as plain data, its fields checked or not."""
-    target, precision = said.get("target"), said.get("precision")
-    for name in TargetName:
-        if said.get(name) is not None and target in set(TargetName) - {name}:
-            yield (name.value,), f"only for target {name}, not {target}"
-    if said.get("quantize") is not None and precision in set(Precision) - {Precision.INT8} and not _searched(said):
-        yield ("quantize",), f"only for precision int8, not {precision}"
-    if said.get("overflow_size") is not None and precision in set(Precision) - {Precision.FLOAT16}:
-        yield ("overflow_size",), f"only for precision float16, not {precision}"
-    if said.get("gates_input") and precision == Precision.INT8:
-        yield ("gates_input",), "int8 is calibrated with the model's own gates"
-    if target is not None and target in _OF_TARGET:
-        yield from _OF_TARGET[TargetName(target)](said)
-    elif precision == Precision.BFLOAT16 and target is not None:
-        yield ("precision",), f"bfloat16 is offered for target openvino only, not {target}"
-    if target is not None and target != TargetName.QNN and _activations(said) not in (None, 8):
-        yield ("quantize",), f"16-bit activations are offered for target qnn only, not {target}"
-
-
-def _openvino_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    precision = said.get("precision")
-    if precision == Precision.FLOAT16:
-        yield ("precision",), "OpenVINO's CPU computes in float32, bfloat16 or int8, not in float16"
-    if said.get("openvino") is not None and precision in (Precision.FLOAT32, Precision.BFLOAT16):
-        yield ("openvino",), f"only for precision int8, not {precision}"
-
-
-def _browser_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    if said.get("size", "dynamic") == "dynamic":
-        yield ("size",), "the page cuts pictures into tiles of one size, as [height, width]"
-    if said.get("precision") in (Precision.FLOAT16, Precision.BFLOAT16):
-        yield ("precision",), "WebAssembly computes in float32 or int8"
-    if said.get("gates_input"):
-        yield ("gates_input",), "the page lets the model decide its own route"
-
-
-def _qnn_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    if said.get("size", "dynamic") == "dynamic":
-        yield ("size",), "the NPU's compiler needs a fixed size, as [height, width]"
-    if said.get("precision") in (Precision.FLOAT32, Precision.BFLOAT16):
-        yield ("precision",), "the NPU computes in float16, or in int8 with float16 in between"
-    if said.get("gates_input"):
-        yield ("gates_input",), "not offered for target qnn"
-    if said.get("opset") not in (None, 17, 21):
-        yield ("opset",), "target qnn writes opset 21, whose 16-bit integers it needs; leave it out"
-
-
-def _activations(said: Mapping[str, Any]) -> Any:
-    options = said.get("quantize")
-    return options.get("activations") if isinstance(options, Mapping) else None
-
-
-def _searched(said: Mapping[str, Any]) -> bool:
-    """Whether calibration pictures decide how the weights of a Core ML package are stored."""
-    options = said.get("coreml")
-    return isinstance(options, Mapping) and options.get("weights") == "smallest"
-
-
-def _coreml_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    precision, found = said.get("precision"), said.get("coreml")
-    options: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
-    if said.get("size", "dynamic") == "dynamic":
-        yield ("size",), "Core ML needs a fixed size, as [height, width]"
-    if precision == Precision.BFLOAT16:
-        yield ("precision",), "Core ML runs float16, float32 or int8, not bfloat16"
-    if said.get("gates_input"):
-        yield ("gates_input",), "not offered for Core ML"
-    weights = options.get("weights", "float16")
-    if weights in ("int8", "smallest") and precision == Precision.INT8:
-        yield ("coreml", "weights"), "precision int8 stores the weights of its convolutions in 8 bits: leave this out"
-    if weights == "smallest" and precision == Precision.FLOAT32:
-        yield ("coreml", "weights"), "smallest is judged by the gates of float16: set precision to float16"
-    quantize = said.get("quantize")
-    if isinstance(quantize, Mapping) and quantize.get("reduced_range"):
-        yield ("quantize", "reduced_range"), "is for x86, not for Core ML"
-    yield from _size_contradictions(said.get("size"), options)
-
-
-def _size_contradictions(size: Any, options: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    more = options.get("more_sizes")
-    if not isinstance(more, list | tuple) or not more:
-        return
-    if options.get("minimum_ios", 17) != 18:
-        yield ("coreml", "more_sizes"), "a package of several sizes needs minimum_ios 18: for 17, export one per size"
-    sizes = [list(one) for one in (size, *more) if isinstance(one, list | tuple)]
-    if any(one in sizes[:number] for number, one in enumerate(sizes)):
-        yield ("coreml", "more_sizes"), "a size is there twice"
-
-
-_OF_TARGET: Mapping[TargetName, Callable[[Mapping[str, Any]], Iterator[tuple[tuple[str, ...], str]]]] = {
-    TargetName.OPENVINO: _openvino_contradictions,
-    TargetName.COREML: _coreml_contradictions,
-    TargetName.BROWSER: _browser_contradictions,
-    TargetName.QNN: _qnn_contradictions,
-}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ _PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "directml": "DmlExecutionProvider",
     "coreml": "CoreMLExecutionProvider",
+    "nnapi": "NnapiExecutionProvider",
+    "xnnpack": "XnnpackExecutionProvider",
 }
 
 
@@ -27,6 +31,7 @@ def session(
     providers: Sequence[str] = ("cpu",),
     optimized: Path | None = None,
     wide_sums: bool = False,
+    signed: bool = False,
     threads: int | None = None,
     profile: Path | None = None,
 ) -> Any:
@@ -36,6 +41,7 @@ def session(
     threads: that compute one operation; None leaves them to the runtime (one for each core).
     profile: how the file begins in which the runtime writes the time of every operator.
     wide_sums: never saturate in 8-bit products, also on x86 without VNNI; slower, and what a GPU does.
+    signed: int8 activations stay what they are, as on Arm; else x86 turns half of their kernels back into floats.
     """
     try:
         import onnxruntime
@@ -47,6 +53,8 @@ def session(
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if wide_sums:
         options.add_session_config_entry("session.x64quantprecision", "1")
+    if signed:
+        options.add_session_config_entry("session.qdqisint8allowed", "1")
     if threads is not None:
         options.intra_op_num_threads = threads
     if profile is not None:
@@ -63,6 +71,24 @@ def session(
         return onnxruntime.InferenceSession(source, options, providers=[*dict.fromkeys([*wanted, _PROVIDERS["cpu"]])])
     except refusals as error:
         raise ArtifactError(f"ONNX Runtime does not load the model: {_line(error)}", "export it again") from error
+
+
+def present_providers() -> frozenset[str]:
+    """Those of the recipe's words that the installed wheel has."""
+    import onnxruntime
+
+    present = onnxruntime.get_available_providers()
+    return frozenset(name for name, provider in _PROVIDERS.items() if provider in present)
+
+
+def onnxruntime_tool(name: str) -> Any:
+    """A module of ONNX Runtime's own tools; loading one makes all loggers of the process talk, which is undone here."""
+    root, known = logging.getLogger(), logging.getLogger().handlers[:]
+    try:
+        return importlib.import_module(f"onnxruntime.tools.{name}")
+    finally:
+        root.handlers[:] = known
+        logging.getLogger("ort_format_model.utils").setLevel(logging.WARNING)
 
 
 def _line(error: Exception) -> str:
@@ -82,12 +108,15 @@ class OnnxRunner:
         size: tuple[int, int] | None,
         providers: Sequence[str] = ("cpu",),
         wide_sums: bool = False,
+        signed: bool = False,
         stands_in: str = "",
         threads: int | None = None,
         profile: Path | None = None,
     ) -> None:
         self.size, self.stands_in = size, stands_in
-        self.session = session(model, providers=providers, wide_sums=wide_sums, threads=threads, profile=profile)
+        self.session = session(
+            model, providers=providers, wide_sums=wide_sums, signed=signed, threads=threads, profile=profile
+        )
         self.names = [output.name for output in self.session.get_outputs()]
 
     @property

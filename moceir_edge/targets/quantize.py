@@ -214,5 +214,10 @@ def integer_share(optimized: onnx.ModelProto, macs: Mapping[str, int]) -> float:
 
     macs: by operation of the program; a fused kernel keeps the name of its convolution.
     """
-    integer = {node.name for node in optimized.graph.node if node.op_type in _INTEGER_KERNELS}
+    return share_in_integers({node.name: node.op_type for node in optimized.graph.node}, macs)
+
+
+def share_in_integers(kinds: Mapping[str, str], macs: Mapping[str, int]) -> float:
+    """Share of MACs in integer kernels, by the kinds of a graph's nodes."""
+    integer = {name for name, kind in kinds.items() if kind in _INTEGER_KERNELS}
     return sum(count for name, count in macs.items() if name in integer) / sum(macs.values())

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from moceir_edge.artifacts import Artifact, Interface, Proofs, Tensor
+from moceir_edge.artifacts import Artifact, Estimate, Interface, Proofs, Tensor
 from moceir_edge.compress.group_costs import GroupCosts
 from moceir_edge.compress.groups import Group
 from moceir_edge.compress.ranges import Ranges
@@ -42,7 +42,8 @@ class Exported(Record):
 
     model: relative path of the file (or package) that runs; integer_share: share of MACs in integer kernels, counted
     in the graph the runtime saved after optimizing; islands: operations left in float32 inside a lower precision;
-    largest: height and width that an open size ends at, None where memory alone ends it.
+    largest: height and width that an open size ends at, None where memory alone ends it; estimates: what runtimes that
+    are not here would take of it.
     """
 
     model: str
@@ -52,6 +53,7 @@ class Exported(Record):
     islands: tuple[str, ...] = ()
     largest: tuple[int, int] | None = None
     skipped: tuple[Skipped, ...] = ()
+    estimates: tuple[Estimate, ...] = ()
 
 
 class Target(Protocol):

@@ -70,6 +70,23 @@ def test_a_size_is_height_then_width(tmp_path: Path) -> None:
         (f"{SHORTEST}golden: 0\n", "3: golden"),
         (f"{SHORTEST}guard: perhaps\n", "3: guard"),
         (f"{SHORTEST}onnx:\n  providers: [abacus]\n", "4: onnx.providers.0"),
+        (f"{SHORTEST}onnx:\n  format: tflite\n", "4: onnx.format"),
+        (f"{SHORTEST}onnx:\n  format: ort\n", "1: size: format ort needs a fixed size"),
+        (f"{SHORTEST}size: dynamic\nonnx: {{format: ort}}\n", "3: size: format ort needs a fixed size"),
+        (f"{SHORTEST}onnx: {{providers: [xnnpack]}}\n", "1: size: xnnpack needs a fixed size"),
+        (f"{SHORTEST}onnx:\n  activations: int8\n", "4: onnx.activations: only for precision int8, not float32"),
+        (
+            "target: browser\nprecision: float32\nsize: [64, 64]\nonnx: {format: ort}\n",
+            "4: onnx: only for target onnx, not browser",
+        ),
+        (
+            "target: onnx\nprecision: float16\nsize: [64, 64]\nonnx: {format: ort}\n",
+            "2: precision: format ort is written by this CPU",
+        ),
+        (
+            "target: onnx\nprecision: int8\nsize: [64, 64]\nonnx: {format: ort, providers: [nnapi]}\n",
+            "4: onnx.providers: format ort has the CPU's integer kernels",
+        ),
         (f"{SHORTEST}coreml: {{weights: int8}}\n", "3: coreml: only for target coreml, not onnx"),
         (f"{SHORTEST}tensorrt: {{}}\n", "3: tensorrt: only for target tensorrt, not onnx"),
         (f"{SHORTEST}quantize: {{}}\n", "3: quantize: only for precision int8, not float32"),
@@ -127,7 +144,7 @@ def test_a_size_is_height_then_width(tmp_path: Path) -> None:
             "4: qnn.chip: ",
         ),
         (
-            "target: onnx\nprecision: int8\nquantize: {activations: 16}\n",
+            "target: onnx\nprecision: int8\nquantize: {activation_bits: 16}\n",
             "3: quantize: 16-bit activations are offered for target qnn only, not onnx",
         ),
         (

@@ -77,6 +77,7 @@ def artifact_of(program: Program, recipe: Recipe, found: Exported) -> Artifact:
         counts=Counts(parameters=0, size_bytes=0, macs=0, size=SIZE, integer_share=found.integer_share),
         proofs=found.proofs,
         islands=found.islands,
+        estimates=found.estimates,
     )
 
 

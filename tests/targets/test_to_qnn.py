@@ -45,7 +45,7 @@ def program() -> Program:
 @pytest.mark.parametrize("bits", [16, 8])
 def test_integers_run_on_the_emulated_npu(program: Program, tmp_path: Path, bits: int) -> None:
     """Every planned convolution is in integers in the graph that the compiler was given, and pictures agree."""
-    artifact = exported(TARGET, program, recipe("qnn", "int8", quantize={"activations": bits}), tmp_path)
+    artifact = exported(TARGET, program, recipe("qnn", "int8", quantize={"activation_bits": bits}), tmp_path)
     for proof in (artifact.proofs.parsed, artifact.proofs.built, artifact.proofs.emulated):
         assert proof.state is GateState.PASSED, proof.reason
     assert artifact.proofs.executed.state is GateState.NOT_RUN
@@ -67,7 +67,7 @@ def test_wide_activations_keep_their_ranges(program: Program, tmp_path: Path, mo
     monkeypatch.setattr("moceir_edge.targets.to_qnn.compile_context", refuse)
     steps = {}
     for bits in (8, 16):
-        given = recipe("qnn", "int8", quantize={"activations": bits})
+        given = recipe("qnn", "int8", quantize={"activation_bits": bits})
         with pytest.raises(ArtifactError, match="not compiled"):
             exported(TARGET, program, given, tmp_path / str(bits))
         model = onnx.load(tmp_path / str(bits) / MODEL_FILE)

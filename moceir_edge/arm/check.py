@@ -1,0 +1,171 @@
+"""An artifact's golden pictures on Arm kernels, beside the same file on this machine's."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from moceir_edge.arm.packages import ONNXRUNTIME
+from moceir_edge.arm.sysroot import qemu_of, read_sysroot
+from moceir_edge.artifacts import FILE_NAME, Artifact, GateResult, Golden, Proof, artifact_sha256, read_artifact
+from moceir_edge.data.samples import read_data
+from moceir_edge.errors import ArtifactError, InputError
+from moceir_edge.metrics import finite, psnr_db, quality_db
+from moceir_edge.parity.fit import fit
+from moceir_edge.parity.gates import EQUAL_DB, judged
+from moceir_edge.records import Record, scratch_folder
+from moceir_edge.resources import bundled, resource
+from moceir_edge.runner import Image, Runner
+from moceir_edge.targets.target import recipe_of, target_of
+from moceir_edge.terms import GateState, Precision, TargetName
+
+PARITY_DB = 60.0
+"""Least parity of float32 between x86 and Arm, whose sums run in other orders."""
+
+CHANGE_DB = 0.05
+"""Most that the PSNR of int8 against the clean picture may differ between them: where floats in between differ in their
+last bits, roundings to integers fall apart, and the pictures with them, but neither is the worse one."""
+
+CPUS = ("max", "cortex-a76", "cortex-a72", "cortex-a53")
+"""Processors that QEMU may play: all that it knows; a Raspberry Pi 5's, with 8-bit dot products; a Pi 4's; a Pi 3's."""
+
+
+class ArmPicture(Record):
+    """PSNR in dB: Arm against here (unclipped; None where equal), and each against the clean picture, where known."""
+
+    name: str
+    parity_db: float | None
+    here_db: float | None
+    arm_db: float | None
+
+
+class ArmCheck(Record):
+    """What came out; versions: of what ran on each side."""
+
+    artifact_sha256: str
+    model: str
+    precision: Precision
+    cpu: str
+    qemu: str
+    versions: dict[str, str]
+    pictures: tuple[ArmPicture, ...]
+    gates: tuple[GateResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate passed."""
+        return all(gate.state is GateState.PASSED for gate in self.gates)
+
+    @property
+    def proof(self) -> Proof:
+        """For the artifact: emulated, for no board has run it."""
+        said = "; ".join(gate.text for gate in self.gates)
+        how = f"on Arm kernels, not on a device: ONNX Runtime {self.versions['arm']}, {self.cpu} by {self.qemu}; {said}"
+        return Proof(state=GateState.PASSED if self.passed else GateState.FAILED, reason=how)
+
+
+def check_on_arm(
+    path: Path, sysroot: Path, *, cpu: str = "max", pictures: int | None = None, say: Callable[[str], None]
+) -> ArmCheck:
+    """Run golden pictures (all, or so many) of an artifact of target onnx in the emulation that `set_up` made."""
+    artifact = read_artifact(path)
+    _refuse_others(path, artifact, cpu)
+    made = read_sysroot(sysroot)
+    runner = target_of(artifact.target).runner(artifact, path)
+    assert not isinstance(runner, str), runner  # ONNX Runtime runs wherever it is installed
+    with scratch_folder() as out:
+        say(f"running {artifact.model} on Arm kernels; the emulation takes seconds for 128x128, minutes for more")
+        result = _emulated(path, sysroot.resolve(), made.python, out, cpu=cpu, pictures=pictures)
+        restored = [np.load(out / f"{number}.npy")[0] for number in range(len(result["pictures"]))]
+    compared = tuple(
+        _compared(path, runner, golden, _clean(golden, arm.shape[1:]), arm)
+        for golden, arm in zip(artifact.golden, restored, strict=False)
+    )
+    return ArmCheck(
+        artifact_sha256=artifact_sha256(path),
+        model=artifact.model,
+        precision=artifact.precision,
+        cpu=cpu,
+        qemu=made.qemu,
+        versions={"arm": result["onnxruntime"], "here": _here(), "python": result["python"], "numpy": result["numpy"]},
+        pictures=compared,
+        gates=gates_of(compared, artifact.precision),
+    )
+
+
+def gates_of(pictures: tuple[ArmPicture, ...], precision: Precision) -> tuple[GateResult, ...]:
+    """int8: by the PSNR against the clean picture; floats: by parity. Of the worst picture."""
+    if precision is Precision.INT8:
+        known = [(p.here_db, p.arm_db) for p in pictures if p.here_db is not None and p.arm_db is not None]
+        changes = [abs(here - arm) for here, arm in known]
+        name = "change of PSNR, worst picture"
+        return (judged("arm", name, max(changes, default=None), CHANGE_DB, unit="dB", at_least=False),)
+    parities = (EQUAL_DB if picture.parity_db is None else picture.parity_db for picture in pictures)
+    worst = min(parities, default=None)
+    return (judged("arm", "parity with this machine, worst picture", worst, PARITY_DB, unit="dB", at_least=True),)
+
+
+def record_proof(path: Path, check: ArmCheck) -> None:
+    """Write the proof into artifact.json, where the report finds it; exporting again makes one without."""
+    artifact = read_artifact(path)
+    proofs = artifact.proofs.model_copy(update={"emulated": check.proof})
+    artifact.model_copy(update={"proofs": proofs}).write(path / FILE_NAME)
+
+
+def _refuse_others(path: Path, artifact: Artifact, cpu: str) -> None:
+    if artifact.target is not TargetName.ONNX:
+        raise InputError(f"{path} is for {artifact.target}, not for ONNX Runtime", "give one of target onnx")
+    if recipe_of(artifact).gates_input:
+        raise InputError(f"{path} takes its gates from the caller", "export it without gates_input")
+    if not artifact.golden:
+        raise ArtifactError(f"{path} has no golden pictures", "export it again")
+    if cpu not in CPUS:
+        raise InputError(f"unknown processor '{cpu}'", f"use one of {', '.join(CPUS)}")
+
+
+def _emulated(path: Path, sysroot: Path, python: str, out: Path, *, cpu: str, pictures: int | None) -> dict[str, Any]:
+    root = sysroot / "root"
+    script = resource("devices") / "raspberry_pi" / "run_golden.py"
+    environment = {
+        "QEMU_CPU": cpu,
+        "PYTHONHOME": str(root / "usr"),
+        "PYTHONPATH": str(sysroot / "site"),
+        "PATH": os.defpath,
+    }
+    command = [str(qemu_of(sysroot)), "-L", str(root), str(root / f"usr/bin/python{python}"), "-B", str(script)]
+    given = [str(path.resolve()), str(out), *([] if pictures is None else [str(pictures)])]
+    ended = subprocess.run([*command, *given], check=False, capture_output=True, text=True, env=environment)
+    if ended.returncode:
+        said = (ended.stderr.strip() or ended.stdout.strip() or f"signal {-ended.returncode}").splitlines()[-1]
+        raise ArtifactError(f"{path}: ONNX Runtime {ONNXRUNTIME} for Arm does not run it: {said}", "export it again")
+    return dict(json.loads((out / "result.json").read_text(encoding="utf-8")))
+
+
+def _compared(path: Path, runner: Runner, golden: Golden, clean: Image | None, arm: Image) -> ArmPicture:
+    image = np.load(path / golden.input)[0].astype(np.float32) / np.float32(255)
+    here = runner.run(image).restored
+    return ArmPicture(
+        name=golden.name,
+        parity_db=finite(psnr_db(here, arm)),
+        here_db=None if clean is None else quality_db(clean, here),
+        arm_db=None if clean is None else quality_db(clean, arm),
+    )
+
+
+def _clean(golden: Golden, size: tuple[int, int]) -> Image | None:
+    """What the golden picture was made from, among the bundled ones; None where it is none of them, or was padded."""
+    samples = read_data(bundled("calibration", "demo")).samples
+    found = next((fit(sample, size).target for sample in samples if sample.name == golden.name), None)
+    return found if found is not None and found.shape[1:] == size else None
+
+
+def _here() -> str:
+    import onnxruntime
+
+    return str(onnxruntime.__version__)
