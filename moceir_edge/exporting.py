@@ -157,7 +157,7 @@ def write_model(
         case Precision.FLOAT16:
             settled = settle(model, recipe, calibration, progress=progress)
             prepared, overflow = with_islands(prepared, settled.placed.added), settled.overflow
-        case Precision.INT8:
+        case Precision.INT8 | Precision.FP8:
             crops = calibrate(prepared, calibration, recipe, say=search.say, progress=progress)
             inputs = {
                 "versions": versions(),
@@ -280,6 +280,7 @@ def plan_of(
         allowed=allowed_by(recipe.limits),
         size=size,
         keeper=search.keeper,
+        precision=recipe.precision,
         progress=progress,
     )
 
@@ -334,7 +335,7 @@ def describe(
     """Everything artifact.json says before the gates have spoken."""
     files, exported = file_entries(folder), written.exported
     size = recipe.fixed_size or COUNT_SIZE
-    used = recipe.precision in (Precision.FLOAT16, Precision.INT8) and bool(calibration.samples)
+    used = (recipe.precision is Precision.FLOAT16 or recipe.precision.in_8_bits) and bool(calibration.samples)
     model_bytes = sum(
         entry.size_bytes
         for name, entry in files.items()

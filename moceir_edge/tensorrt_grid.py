@@ -3,8 +3,8 @@
     python -m moceir_edge.tensorrt_grid --out DIR [full=FILE slim=FILE narrowed=FILE] [--size H W] [--no-engines]
 
 writes an artifact for each combination, `grid.json` and `grid.md`, and ends with 1 if one was refused. Without models
-it takes the bundled one. Int8 has every candidate in integers (what a search leaves in float is easier to parse) and
-one picture calibrates: whether a graph is accepted does not depend on it.
+it takes the bundled one. Int8 and fp8 have every candidate in 8 bits (what a search leaves in float is easier to parse)
+and one picture calibrates: whether a graph is accepted does not depend on it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ from moceir_edge.resources import bundled
 from moceir_edge.targets.target import COUNT_SIZE
 from moceir_edge.terms import SIZE_MULTIPLE, GateState, Precision, TargetName
 
-PRECISIONS = (Precision.FLOAT32, Precision.FLOAT16, Precision.INT8)
+PRECISIONS = (Precision.FLOAT32, Precision.FLOAT16, Precision.INT8, Precision.FP8)
+FP8_OPSET = 20
+"""What JetPack 6.1 and later read, and no release without FP8 does."""
 SIZES: tuple[Literal["fixed", "open"], ...] = ("fixed", "open")
 SMALL = (128, 128)
 
@@ -105,7 +107,7 @@ def measure_grid(
         recipe, start = recipe_of(precision, kind, size, engines=engines), time.monotonic()
         folder = out / f"{name}-{precision}-{kind}"
         folder.mkdir()
-        search = Search(plan=every_candidate(model, recipe, calibration)) if precision is Precision.INT8 else Search()
+        search = Search(plan=every_candidate(model, recipe, calibration)) if precision.in_8_bits else Search()
         exported = write_model(model, recipe, calibration, folder, search=search).exported
         engine = folder / "model.engine"
         cells.append(
@@ -139,19 +141,22 @@ def recipe_of(precision: Precision, kind: Literal["fixed", "open"], size: tuple[
         "size": size if kind == "fixed" else "dynamic",
         "tensorrt": {"deliver": "engine" if engines else "onnx", "workspace_mib": 8192},
     }
-    if precision is Precision.INT8:
+    if precision.in_8_bits:
         said["quantize"] = {"pictures": 1, "crop": min(size)}
+    if precision is Precision.FP8:
+        said["opset"] = FP8_OPSET
     if precision is Precision.FLOAT16 and kind == "open":
         said["overflow_size"] = [2 * side for side in size]
     return Recipe.model_validate(said)
 
 
 def every_candidate(model: LoadedModel, recipe: Recipe, calibration: Dataset) -> PrecisionPlan:
-    """A plan with every convolution in integers that can be."""
+    """A plan with every convolution in 8 bits that can be."""
     program = lower(model.network, guard=recipe.guard)
     crops = calibrate(program, calibration, recipe)
-    ranges = measure_ranges(program, crops, [1.0] * len(crops))
-    effects = simulate(program, ranges, crops, restored_crops(program, crops), reduced_range=False)
+    ranges = measure_ranges(program, crops, [1.0] * len(crops), precision=recipe.precision)
+    references = restored_crops(program, crops)
+    effects = simulate(program, ranges, crops, references, reduced_range=False, precision=recipe.precision)
     counts = macs_by_operation(program, *(recipe.fixed_size or COUNT_SIZE))
     share = sum(counts[name] for name in ranges) / sum(counts.values())
     return PrecisionPlan(integer=ranges, skipped=(), integer_share=share, simulated=summed_up(crops, effects))

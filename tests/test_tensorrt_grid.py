@@ -77,7 +77,7 @@ def test_nvidias_parser_accepts(model: str, precision: Precision, size: str, gri
     """The graph of each combination, and in int8 every planned convolution between its own pairs."""
     cell = next(c for c in read(grid).cells if (c.model, c.precision, c.size) == (model, precision, size))
     assert cell.parsed.state is GateState.PASSED
-    assert ("planned int8 convolutions" in cell.parsed.reason) is (precision is Precision.INT8)
+    assert (f"planned {precision} convolutions" in cell.parsed.reason) is precision.in_8_bits
     assert (cell.integer_share is not None) is (precision is Precision.INT8)
 
 

@@ -85,7 +85,7 @@ def loaded(trt, path, recipe, key, log):
         return None
     replace(path.with_suffix(".layers.json"), information.encode())
     try:
-        found = account(information, recipe["plan"])
+        found = account(information, recipe)
     except UnreadableError as error:
         say("what runs in the engine is not known: {}".format(error))
         return {"loaded": True, "account": None, "account_problem": str(error)}
@@ -138,7 +138,7 @@ def run(folder, cache, parse_only, force):
     key = engine_key(trt, recipe)
     result = {"status": "parsed", "key": key, "precision": recipe["flags"]["precision"]}
     if not parse_only:
-        require_gpu(trt, key)
+        require_gpu(trt, key, recipe)
     if not (parse_only or force):
         found, result["refused"] = reuse(trt, cache, recipe, key, log)
         if found is not None:

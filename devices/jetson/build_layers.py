@@ -128,9 +128,10 @@ def against(found, wanted):
     return {"planned": len(found), "as_planned": len(found) - len(others), "others": others}
 
 
-def account(information, plan, wanted="int8"):
-    """What runs in an engine: planned convolutions in `wanted`, float32 islands, and a summary for people."""
-    layers = layers_in(information)
+def account(information, recipe):
+    """What runs in an engine: planned convolutions in 8 bits, float32 islands, and a summary for people."""
+    layers, plan = layers_in(information), recipe["plan"]
+    wanted = "fp8" if recipe["flags"]["precision"] == "fp8" else "int8"
     integer = against(convolution_types(layers, plan["integer"]), wanted)
     done = sum(macs for name, macs in plan["integer"].items() if name not in integer["others"])
     integer["macs_share"] = done / plan["macs"] if plan["macs"] else 0.0

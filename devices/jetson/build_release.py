@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from build_cache import Problem
 
+FP8_CAPABILITY = (8, 9)
+
 
 def version_of(text):
     """Major and minor number of a version."""
@@ -33,11 +35,18 @@ def require_release(trt, recipe):
         )
 
 
-def require_gpu(trt, key):
-    """Problem where no GPU can be seen and TensorRT needs one to build."""
+def require_gpu(trt, key, recipe):
+    """Problem where no GPU can be seen and TensorRT needs one to build, or the one here lacks FP8."""
     if key["compute_capability"] is None and not builds_without_gpu(trt):
         raise Problem(
             "no NVIDIA GPU can be seen (libcuda.so.1 finds none), and TensorRT builds on the GPU that runs the engine: "
             "run this on the device; in a container, with the NVIDIA runtime",
+            2,
+        )
+    here = key["compute_capability"]
+    if recipe["flags"]["precision"] == "fp8" and here is not None and version_of(here) < FP8_CAPABILITY:
+        raise Problem(
+            "this GPU (compute capability {}) does not compute in FP8, which needs 8.9 or later: "
+            "export with precision int8 or float16".format(here),
             2,
         )

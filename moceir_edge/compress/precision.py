@@ -21,7 +21,7 @@ from moceir_edge.metrics import Pixels
 from moceir_edge.program.macs import macs_by_operation
 from moceir_edge.program.program import Program
 from moceir_edge.records import Record, Skipped
-from moceir_edge.terms import Progress, silent
+from moceir_edge.terms import Precision, Progress, silent
 
 SAFETY_DB = 10.0
 """How far above the gate of the residual SNR a plan stays on calibration crops: they are not the judging pictures."""
@@ -157,6 +157,7 @@ def settle_plan(
     allowed: Allowed,
     least_share: float = LEAST_SHARE,
     reduced_range: bool = False,
+    precision: Precision = Precision.INT8,
     costs: str = "",
     progress: Progress = silent,
 ) -> PrecisionPlan:
@@ -182,8 +183,10 @@ def settle_plan(
             continue
         chosen = {name for group in placed for name in group.chosen.integer}
         integer = {name: found for name, found in ranges.items() if name in chosen}
-        text = f"simulating int8, {margin:g} dB below the limits"
-        effects = simulate(program, integer, progress(crops, text), references, reduced_range=reduced_range)
+        text = f"simulating {precision}, {margin:g} dB below the limits"
+        effects = simulate(
+            program, integer, progress(crops, text), references, reduced_range=reduced_range, precision=precision
+        )
         plan = _plan(placed, integer, summed_up(crops, effects), costs=costs)
         tried.append((plan.simulated.slack_db(allowed), plan))
         if tried[-1][0] >= 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -17,7 +17,7 @@ from moceir_edge.compress.groups import candidates
 from moceir_edge.program.execute import StaticNetwork
 from moceir_edge.program.program import Operation, Program
 from moceir_edge.records import Record
-from moceir_edge.terms import Progress, silent
+from moceir_edge.terms import Precision, Progress, silent
 
 LEVELS = 127
 """Steps of a symmetric signed 8-bit integer on each side of zero."""
@@ -45,10 +45,30 @@ def rounded(x: Tensor, span: Tensor | float, levels: int = LEVELS) -> Tensor:
     return torch.clamp(torch.round(x / step), -levels - 1, levels) * step
 
 
+LARGEST_FLOAT8 = 448.0
+"""Of float8_e4m3fn: 4 bits of exponent, 3 of mantissa, no infinity."""
+
+
+def rounded_float8(x: Tensor, span: Tensor | float) -> Tensor:
+    """To float8_e4m3fn scaled so that its largest number is `span`; beyond it saturates, as QuantizeLinear does."""
+    step = span / LARGEST_FLOAT8
+    return torch.clamp(x / step, -LARGEST_FLOAT8, LARGEST_FLOAT8).to(torch.float8_e4m3fn).to(x.dtype) * step
+
+
+Rounding = Callable[[Tensor, Tensor | float], Tensor]
+"""Values and the range of their 8 bits, to values that those bits can hold."""
+
+
+def rounding_of(precision: Precision) -> Rounding:
+    """How a precision of 8 bits rounds what convolutions read and write."""
+    return rounded_float8 if precision is Precision.FP8 else rounded
+
+
 class _Spans:
     """Of the values at one side of each convolution: the largest, and what is lost where less of them is held."""
 
-    def __init__(self) -> None:
+    def __init__(self, rounding: Rounding) -> None:
+        self.rounding = rounding
         self.largest: dict[str, float] = {}
         self.errors: dict[str, NDArray[np.float64]] = {}
 
@@ -61,7 +81,7 @@ class _Spans:
         every = max(1, x.numel() // SOME) | 1  # odd, so that it meets all columns
         some = x.flatten()[::every]
         spans = [self.largest[name] * share for share in HELD]
-        errors = [float((rounded(some, span) - some).square().sum()) * every / tolerated for span in spans]
+        errors = [float((self.rounding(some, span) - some).square().sum()) * every / tolerated for span in spans]
         self.errors[name] = np.maximum(self.errors.get(name, np.zeros(len(HELD))), errors)
 
     def best(self, name: str) -> float:
@@ -70,14 +90,19 @@ class _Spans:
 
 
 def measure_ranges(
-    program: Program, crops: Sequence[Crop], tolerated: Sequence[float], progress: Progress = silent
+    program: Program,
+    crops: Sequence[Crop],
+    tolerated: Sequence[float],
+    progress: Progress = silent,
+    *,
+    precision: Precision = Precision.INT8,
 ) -> dict[str, Ranges]:
     """Ranges of every candidate: they hold all values on all crops, or as many as leave the least error.
 
     One task may have values so large that the steps which hold them drown the others. tolerated: the error power of
     each crop (see `tolerated_power`), beside which its errors are seen; the worst crop counts.
     """
-    read, written = _Spans(), _Spans()
+    read, written = _Spans(rounding_of(precision)), _Spans(rounding_of(precision))
     names = {op.name for op in candidates(program)}
     network = StaticNetwork(program)
 

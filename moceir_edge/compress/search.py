@@ -17,7 +17,7 @@ from moceir_edge.keeping import Keeper
 from moceir_edge.program.program import Program
 from moceir_edge.recipe.schema import QuantizeOptions
 from moceir_edge.records import Skipped
-from moceir_edge.terms import Progress, silent
+from moceir_edge.terms import Precision, Progress, silent
 
 MEASURED_CROPS = 4
 """Calibration crops on which the effects of each group are measured, at least."""
@@ -41,9 +41,10 @@ def search_plan(
     allowed: Allowed,
     size: tuple[int, int],
     keeper: Keeper,
+    precision: Precision = Precision.INT8,
     progress: Progress = silent,
 ) -> PrecisionPlan:
-    """Which convolutions run in int8: the cheapest plan that is safely within what is allowed.
+    """Which convolutions run in int8 or fp8: the cheapest plan that is safely within what is allowed.
 
     size: at which MACs are counted. keeper: of the parts. GateError where no plan is quiet enough.
     """
@@ -52,7 +53,8 @@ def search_plan(
     crops = judgeable(crops, references)
     tolerated = [allowed.tolerated(crop, reference) for crop, reference in zip(crops, references, strict=True)]
     floor = LEAST_TOLERATED * median(tolerated)
-    ranges = measure_ranges(program, crops, [max(floor, power) for power in tolerated], progress)
+    beside = [max(floor, power) for power in tolerated]
+    ranges = measure_ranges(program, crops, beside, progress, precision=precision)
     costs = keeper.stage("costs", processor.identity(), GroupCosts, lambda: measure(groups, ranges))
     choices = {group: worthwhile(group, costs) for group in groups}
     listed = {group.name: found for group, found in choices.items()}
@@ -61,7 +63,14 @@ def search_plan(
     for number in measured_on(crops):
         cut = centred(crops[number], options.crop)
         effects = partial(
-            measure_effects, program, choices, cut, ranges, reduced_range=options.reduced_range, progress=progress
+            measure_effects,
+            program,
+            choices,
+            cut,
+            ranges,
+            reduced_range=options.reduced_range,
+            precision=precision,
+            progress=progress,
         )
         measured.append(keeper.stage(f"effects-{number}", decided, Effects, effects))
     plan = settle_plan(
@@ -72,6 +81,7 @@ def search_plan(
         references,
         allowed=allowed,
         reduced_range=options.reduced_range,
+        precision=precision,
         costs=costs.origin,
         progress=progress,
     )

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from moceir_edge.compress.crops import Crop, capped_quality_db, change_power, power
 from moceir_edge.compress.groups import Choice, Group
-from moceir_edge.compress.ranges import LEVELS, Ranges, rounded
+from moceir_edge.compress.ranges import LEVELS, Ranges, rounded, rounded_float8, rounding_of
 from moceir_edge.metrics import Pixels
 from moceir_edge.program.execute import StaticNetwork, compute
 from moceir_edge.program.program import Operation, Program
 from moceir_edge.records import Record
-from moceir_edge.terms import Progress, silent
+from moceir_edge.terms import Precision, Progress, silent
 
 REDUCED_LEVELS = 63
 """Steps of a weight that leaves one bit free: x86 without VNNI adds pairs of products up in 16 bits, which saturate.
@@ -42,11 +42,22 @@ class Effects(Record):
 
 
 class QuantizedNetwork(StaticNetwork):
-    """A program whose `integer` convolutions read, weigh and write 8-bit symmetric values, in simulation."""
+    """A program whose `integer` convolutions read, weigh and write 8-bit symmetric values, in simulation.
 
-    def __init__(self, program: Program, integer: Mapping[str, Ranges], *, reduced_range: bool = False) -> None:
+    precision: int8, or fp8, whose weights have one scale for all channels.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        integer: Mapping[str, Ranges],
+        *,
+        reduced_range: bool = False,
+        precision: Precision = Precision.INT8,
+    ) -> None:
         super().__init__(program)
         self.integer = integer
+        self.precision = precision
         self.dense_levels = REDUCED_LEVELS if reduced_range else LEVELS
 
     def step(self, op: Operation, inputs: tuple[Tensor, ...], constants: Mapping[str, Tensor]) -> Tensor:
@@ -54,12 +65,17 @@ class QuantizedNetwork(StaticNetwork):
         ranges = self.integer.get(op.name)
         if ranges is None:
             return compute(op, inputs, constants)
-        weight = constants["weight"]
-        span = weight.abs().amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+        rounding = rounding_of(self.precision)
+        integers = {**constants, "weight": self._weight(op, constants["weight"])}
+        result = compute(op, (rounding(inputs[0], ranges.input),), integers)
+        return rounding(result, ranges.output)
+
+    def _weight(self, op: Operation, weight: Tensor) -> Tensor:
+        tiny = torch.finfo(torch.float32).tiny
+        if self.precision is Precision.FP8:
+            return rounded_float8(weight, weight.abs().amax().clamp_min(tiny))
         levels = self.dense_levels if op.attributes["groups"] == 1 else LEVELS
-        integers = {**constants, "weight": rounded(weight, span, levels)}
-        result = compute(op, (rounded(inputs[0], ranges.input),), integers)
-        return rounded(result, ranges.output)
+        return rounded(weight, weight.abs().amax((1, 2, 3), keepdim=True).clamp_min(tiny), levels)
 
 
 def measure_effects(
@@ -69,13 +85,14 @@ def measure_effects(
     ranges: Mapping[str, Ranges],
     *,
     reduced_range: bool = False,
+    precision: Precision = Precision.INT8,
     progress: Progress = silent,
 ) -> Effects:
     """What every choice of every group, quantized alone, does to a crop.
 
     What comes before a group is computed once for all of them.
     """
-    network = QuantizedNetwork(program, {}, reduced_range=reduced_range)
+    network = QuantizedNetwork(program, {}, reduced_range=reduced_range, precision=precision)
     positions = {op.name: position for position, op in enumerate(program.operations)}
     starts = sorted(choices, key=lambda group: min(positions[name] for name in group.convolutions))
     found: dict[str, dict[Choice, Effect]] = {}
@@ -104,9 +121,10 @@ def simulate(
     references: Sequence[Pixels],
     *,
     reduced_range: bool,
+    precision: Precision = Precision.INT8,
 ) -> list[Effect]:
     """What convolutions quantized together do to each crop; references: the restored crops."""
-    network = QuantizedNetwork(program, integer, reduced_range=reduced_range)
+    network = QuantizedNetwork(program, integer, reduced_range=reduced_range, precision=precision)
     with torch.inference_mode():
         return [
             effect(crop, reference, network(torch.from_numpy(crop.image))["restored"].numpy())

@@ -140,11 +140,12 @@ def _program_steps(subject: Subject, model: LoadedModel) -> list[Step]:
         case Precision.FLOAT16:
             how = "emulated: float16 rounding after every operation outside the float32 islands"
             return [static, Step("float16", how, ProgramRunner(StaticNetwork(prepared, half=True)), against="static")]
-        case Precision.INT8:
+        case Precision.INT8 | Precision.FP8:
             plan = PrecisionPlan.read(subject.folder / PLAN_FILE)
-            simulated = QuantizedNetwork(prepared, plan.integer, reduced_range=recipe.quantize_options.reduced_range)
-            how = "simulated: planned convolutions read, weigh and write 8-bit values"
-            return [static, Step("int8", how, ProgramRunner(simulated), against="static")]
+            reduced, name = recipe.quantize_options.reduced_range, recipe.precision.value
+            simulated = QuantizedNetwork(prepared, plan.integer, reduced_range=reduced, precision=recipe.precision)
+            how = f"simulated: planned convolutions read, weigh and write {name} values"
+            return [static, Step(name, how, ProgramRunner(simulated), against="static")]
         case Precision.FLOAT32 | Precision.BFLOAT16:
             changed = prepared is not program
             return (
@@ -190,7 +191,7 @@ def _gates(subject: Subject, rows: Sequence[Row]) -> tuple[GateResult, ...]:
         results.extend(gates.slim_gates(rows, gate=architecture.gate, refusing=refusing))
     if "static" in names:
         results.extend(gates.static_gates(rows))
-    for step in ("float16", "int8"):
+    for step in ("float16", "int8", "fp8"):
         if step in names:
             results.extend(gates.precision_gates(rows, step, recipe.precision, recipe.limits))
     if "lowered" in names:

@@ -10,6 +10,9 @@ from pydantic import Field, model_validator
 from moceir_edge.records import Record
 from moceir_edge.terms import SIZE_MULTIPLE, Precision, TargetName
 
+FP8_OPSET = 19
+"""The first whose QuantizeLinear gives FLOAT8E4M3FN."""
+
 Side = Annotated[int, Field(ge=SIZE_MULTIPLE, multiple_of=SIZE_MULTIPLE)]
 Size = tuple[Side, Side]
 
@@ -154,12 +157,7 @@ def contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
     for name in TargetName:
         if said.get(name) is not None and target in set(TargetName) - {name}:
             yield (name.value,), f"only for target {name}, not {target}"
-    if said.get("quantize") is not None and precision in set(Precision) - {Precision.INT8}:
-        yield ("quantize",), f"only for precision int8, not {precision}"
-    if said.get("overflow_size") is not None and precision in set(Precision) - {Precision.FLOAT16}:
-        yield ("overflow_size",), f"only for precision float16, not {precision}"
-    if said.get("gates_input") and precision == Precision.INT8:
-        yield ("gates_input",), "int8 is calibrated with the model's own gates"
+    yield from _precision_contradictions(said)
     match target:
         case TargetName.OPENVINO:
             yield from _openvino_contradictions(said)
@@ -170,6 +168,28 @@ def contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
         case _:
             if precision == Precision.BFLOAT16 and target is not None:
                 yield ("precision",), f"bfloat16 is offered for target openvino only, not {target}"
+
+
+def _precision_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
+    precision, in_8_bits = said.get("precision"), (Precision.INT8, Precision.FP8)
+    if said.get("quantize") is not None and precision in set(Precision) - set(in_8_bits):
+        yield ("quantize",), f"only for precision int8 or fp8, not {precision}"
+    if said.get("overflow_size") is not None and precision in set(Precision) - {Precision.FLOAT16}:
+        yield ("overflow_size",), f"only for precision float16, not {precision}"
+    if said.get("gates_input") and precision in in_8_bits:
+        yield ("gates_input",), f"{precision} is calibrated with the model's own gates"
+    if precision == Precision.FP8:
+        yield from _fp8_contradictions(said)
+
+
+def _fp8_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:
+    target, opset, quantize = said.get("target"), said.get("opset", 17), said.get("quantize")
+    if target in set(TargetName) - {TargetName.TENSORRT}:
+        yield ("precision",), f"fp8 is offered for target tensorrt only, not {target}"
+    elif isinstance(opset, int) and opset < FP8_OPSET:
+        yield ("opset",), f"fp8 needs {FP8_OPSET} or later, not {opset}"
+    if isinstance(quantize, Mapping) and quantize.get("reduced_range"):
+        yield ("quantize",), "reduced_range is for the integers of x86, not for fp8"
 
 
 def _openvino_contradictions(said: Mapping[str, Any]) -> Iterator[tuple[tuple[str], str]]:

@@ -19,7 +19,7 @@ from typing import Any
 from moceir_edge.records import Record
 from moceir_edge.resources import resource
 from moceir_edge.targets.tensorrt_api import Library, kept_log
-from moceir_edge.targets.tensorrt_recipe import BuildFlags, BuildRecipe, Plan
+from moceir_edge.targets.tensorrt_recipe import BuildFlags, BuildRecipe
 
 
 class Agreement(Record):
@@ -41,13 +41,13 @@ class Built:
     engine: bytes
     layers: str | None = None
 
-    def summary(self, plan: Plan) -> str | None:
+    def summary(self, build: BuildRecipe) -> str | None:
         """What runs in which precision, against the plan, in one line."""
         if self.layers is None:
             return None
         script = device_script("build_layers")
         try:
-            return str(script.account(self.layers, plan.model_dump(mode="json"))["summary"])
+            return str(script.account(self.layers, build.model_dump(mode="json"))["summary"])
         except script.UnreadableError as error:
             return str(error)
 

@@ -19,7 +19,7 @@ def operator_counts(model: onnx.ModelProto) -> Counter[str]:
 
 
 def require_symmetric(model: onnx.ModelProto) -> None:
-    """Refuse a graph whose integers are not int8 with zero points 0.
+    """Refuse a graph whose 8 bits are not int8 or float8 with zero points 0.
 
     The parser refuses other zero points, and reads uint8 ones as int8 with nothing but a warning.
     """
@@ -37,6 +37,8 @@ def _asymmetric(model: onnx.ModelProto) -> Iterator[str]:
         if len(node.input) < 3 or node.input[2] not in arrays:
             yield f"{node.name} has no constant zero point, which means uint8"
             continue
+        if arrays[node.input[2]].data_type == onnx.TensorProto.FLOAT8E4M3FN:
+            continue  # float8_zero is its only one
         zero = numpy_helper.to_array(arrays[node.input[2]])
         if zero.dtype != np.int8:
             yield f"{node.name} has zero points of type {zero.dtype}"

@@ -9,7 +9,7 @@ from moceir_edge.program.macs import macs_by_operation
 from moceir_edge.program.program import Program
 from moceir_edge.recipe.schema import Recipe
 from moceir_edge.records import Record
-from moceir_edge.targets.tensorrt_releases import DEQUANTIZE, QUANTIZE, Release, needs, reading
+from moceir_edge.targets.tensorrt_releases import DEQUANTIZE, QUANTIZE, Release, has_fp8, needs, reading
 from moceir_edge.terms import Precision
 
 Shape = tuple[int, ...]
@@ -87,13 +87,17 @@ def build_flags(recipe: Recipe, *, ahead_of_time: tuple[str, ...]) -> BuildFlags
     """Flags of a recipe; ahead_of_time: compute capabilities that an engine built here can serve."""
     options = recipe.tensorrt_options
     engine = options.deliver == "engine"
+
+    def serves(capability: str) -> bool:
+        return recipe.precision is not Precision.FP8 or has_fp8(capability)
+
     return BuildFlags(
         precision=recipe.precision,
         optimization_level=options.optimization_level,
         workspace_mib=options.workspace_mib,
         detailed=not engine,
         profiles=_profiles(recipe),
-        compute_capabilities=ahead_of_time if engine else (),
+        compute_capabilities=tuple(filter(serves, ahead_of_time)) if engine else (),
     )
 
 
@@ -108,6 +112,7 @@ def build_recipe(
     checked_with: str,
 ) -> BuildRecipe:
     """The content of build.json for a graph with these counts of operators."""
+    fp8 = flags.precision is Precision.FP8
     return BuildRecipe(
         model=model,
         model_sha256=sha256,
@@ -116,8 +121,8 @@ def build_recipe(
         plan=plan,
         quantize_nodes=operators.get(QUANTIZE, 0),
         dequantize_nodes=operators.get(DEQUANTIZE, 0),
-        needs=needs(opset, operators),
-        expected=reading(opset, operators),
+        needs=needs(opset, operators, fp8=fp8),
+        expected=reading(opset, operators, fp8=fp8),
         checked_with=checked_with,
     )
 

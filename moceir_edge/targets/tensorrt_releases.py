@@ -32,6 +32,10 @@ TENSORRT_8_OPSET = 17
 """The newest that TensorRT 8 reads; a graph of it is written for TensorRT 8 as well."""
 
 
+FP8_CAPABILITY = 8.9
+"""docs.nvidia.com/deeplearning/tensorrt-rtx, "Support Matrix": FP8 on Ada (8.9) and Blackwell, not on Ampere."""
+
+
 class Release(Record):
     """A release for Jetson: its TensorRT, CUDA and Python, the GPUs it serves, and what its parser reads.
 
@@ -88,15 +92,22 @@ def lacking(release: Release, opset: int, operators: Mapping[str, int]) -> str |
     return None
 
 
-def reading(opset: int, operators: Mapping[str, int]) -> tuple[Release, ...]:
-    """The releases that read a graph of this opset with these operators."""
-    return tuple(row for row in RELEASES if lacking(row, opset, operators) is None)
+def reading(opset: int, operators: Mapping[str, int], *, fp8: bool = False) -> tuple[Release, ...]:
+    """The releases that read a graph of this opset with these operators; fp8: and have a GPU that computes in it."""
+    readers = (row for row in RELEASES if lacking(row, opset, operators) is None)
+    return tuple(row for row in readers if not fp8 or (row.fp8 and any(map(has_fp8, row.compute_capabilities))))
 
 
-def needs(opset: int, operators: Mapping[str, int]) -> tuple[str, ...]:
+def has_fp8(compute_capability: str) -> bool:
+    """Whether a GPU computes in FP8: Ada and later."""
+    return float(compute_capability) >= FP8_CAPABILITY
+
+
+def needs(opset: int, operators: Mapping[str, int], *, fp8: bool = False) -> tuple[str, ...]:
     """What a graph asks of a release, in words."""
     extra = sorted(operators.keys() - TENSORRT_8_OPERATORS)
-    return (f"ONNX opset {opset}", *(f"the operator {name}" for name in extra))
+    numbers = (f"a GPU with FP8 (compute capability {FP8_CAPABILITY} or later)",) if fp8 else ()
+    return (f"ONNX opset {opset}", *(f"the operator {name}" for name in extra), *numbers)
 
 
 def releases_table() -> str:

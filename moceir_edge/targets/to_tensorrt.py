@@ -111,9 +111,9 @@ def _build_recipe(program: Program, path: Path, recipe: Recipe, library: Library
     require_symmetric(model)
     integer: tuple[str, ...] = ()
     islands = tuple(program.islands) if recipe.precision is Precision.FLOAT16 else ()
-    if recipe.precision is Precision.INT8:
+    if recipe.precision.in_8_bits:
         integer = tuple(PrecisionPlan.read(path.parent / PLAN_FILE).integer)
-        if recipe.opset <= TENSORRT_8_OPSET:
+        if recipe.precision is Precision.INT8 and recipe.opset <= TENSORRT_8_OPSET:
             with_float_weights(model)
             path.write_bytes(model.SerializeToString(deterministic=True))
     return build_recipe(
@@ -155,9 +155,10 @@ def _parsed_proof(parsed: Parsed, agreement: Agreement | None, build: BuildRecip
         return Proof(state=GateState.FAILED, reason=f"{parsed.library.text}: {agreement.problem}")
     found = [f"ONNX parser of {parsed.library.text}: {parsed.layers} layers"]
     if build.plan.integer:
+        planned = f"{len(build.plan.integer)} planned {build.flags.precision} convolutions"
         found += [
             f"{agreement.quantize} quantizing and {agreement.dequantize} dequantizing, as in the file",
-            f"{agreement.convolutions} of {len(build.plan.integer)} planned int8 convolutions between their own",
+            f"{agreement.convolutions} of {planned} between their own, {agreement.macs_share:.2f} of MACs",
         ]
     return Proof(state=GateState.PASSED, reason=", ".join(found))
 
@@ -168,7 +169,7 @@ def _built_proof(parsed: Parsed, built: Built | str | None, build: BuildRecipe) 
     if isinstance(built, str):
         return Proof(state=GateState.FAILED, reason=f"{parsed.library.text}: {built}")
     served = ", ".join(build.flags.compute_capabilities) or "of the GPU here"
-    summary = built.summary(build.plan)
+    summary = built.summary(build)
     account = f"; {summary}" if summary else ""
     return Proof(state=GateState.PASSED, reason=f"{parsed.library.text}, for compute capability {served}{account}")
 

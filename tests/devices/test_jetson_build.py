@@ -219,6 +219,15 @@ def test_missing_gpu_is_said(artifact: Path, tmp_path: Path) -> None:
     assert said["reason"].startswith("no NVIDIA GPU can be seen")
 
 
+def test_gpu_without_fp8_is_said() -> None:
+    """Orin has JetPack 6 and 7, whose parsers read FP8, and no kernels for it."""
+    release, trt = script("build_release"), SimpleNamespace(__version__="10.16")
+    build = {"flags": {"precision": "fp8"}}
+    with pytest.raises(script("build_cache").Problem, match=r"compute capability 8\.7\) does not compute in FP8"):
+        release.require_gpu(trt, {"compute_capability": "8.7"}, build)
+    release.require_gpu(trt, {"compute_capability": "11.0"}, build)
+
+
 @pytest.mark.parametrize("largest_file", [50_000, 0])
 def test_full_disk_leaves_nothing_half_written(artifact: Path, stand_in: Path, largest_file: int) -> None:
     """What cannot be written whole is not there at all, and the reason is the system's."""
@@ -294,7 +303,7 @@ def test_account_is_kept_beside_the_engine(tmp_path: Path, capsys: pytest.Captur
     trt, path = fake_engine(context), tmp_path / "key.engine"
     path.write_bytes(b"own")
     build = {
-        "flags": {"profiles": {"image": {"optimum": [1, 3, 480, 640]}}},
+        "flags": {"profiles": {"image": {"optimum": [1, 3, 480, 640]}}, "precision": "int8"},
         "plan": {"integer": {"conv": 7}, "macs": 10, "islands": []},
     }
     found = script("build").loaded(trt, path, build, {"compute_capability": "8.7"}, SimpleNamespace())

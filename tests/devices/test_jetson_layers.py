@@ -119,6 +119,11 @@ def told(found: list[Any]) -> str:
     return json.dumps({"Layers": found, "Bindings": ["input", "output"]})
 
 
+def planned(plan: dict[str, Any], precision: str = "int8") -> dict[str, Any]:
+    """The part of build.json that is read."""
+    return {"plan": plan, "flags": {"precision": precision}}
+
+
 @pytest.mark.parametrize(
     ("release", "expected"),
     [
@@ -157,12 +162,23 @@ def test_a_layer_that_only_quantizes_is_not_its_convolution() -> None:
 def test_account_names_what_is_not_as_planned() -> None:
     """Counted by convolution and by work, with the type of each other one."""
     plan = {"integer": {"resnetv15_stage1_conv2_fwd": 60, "p2o.Conv.20": 20, "gone": 5}, "macs": 100, "islands": []}
-    found = layers.account(told(RELEASE_10), plan)
+    found = layers.account(told(RELEASE_10), planned(plan))
     assert found["integer"]["others"] == {"p2o.Conv.20": "float32", "gone": "not listed"}
     assert found["integer"]["macs_share"] == pytest.approx(0.6)
     assert found["summary"] == (
         "int8: 1 of 3 planned convolutions, 60 % of MACs (not: gone not listed, p2o.Conv.20 float32)"
     )
+
+
+def test_fp8_is_held_against_fp8() -> None:
+    """In an artifact of fp8 an int8 kernel is as little what was planned as a float one."""
+    engine = [
+        dict(RELEASE_10[1], Weights={"Type": "FP8"}, Inputs=[{"Format/Datatype": "Row major FP8"}]),
+        RELEASE_8_6[0],
+    ]
+    plan = {"integer": {"resnetv15_stage1_conv2_fwd": 60, "/model.22/cv3.1/conv/Conv": 20}, "macs": 100, "islands": []}
+    found = layers.account(told(engine), planned(plan, "fp8"))
+    assert found["summary"] == ("fp8: 1 of 2 planned convolutions, 60 % of MACs (not: /model.22/cv3.1/conv/Conv int8)")
 
 
 def test_islands_are_looked_up_with_their_steps() -> None:
@@ -173,7 +189,7 @@ def test_islands_are_looked_up_with_their_steps() -> None:
         {"Name": "enc.1.norm", "LayerType": "kgen", "Inputs": [{"Format/Datatype": half}], "Outputs": []},
     ]
     plan = {"integer": {}, "macs": 100, "islands": ["enc.0.norm", "enc.1.norm", "enc.10.norm"]}
-    found = layers.account(told(engine), plan)
+    found = layers.account(told(engine), planned(plan))
     assert found["islands"]["others"] == {"enc.1.norm": "float16", "enc.10.norm": "not listed"}
     assert found["summary"] == "1 of 3 float32 islands (not: enc.1.norm float16, enc.10.norm not listed)"
 
@@ -182,7 +198,7 @@ def test_blocks_that_hide_their_layers_are_said() -> None:
     """TensorRT 8 compiles some parts as one, and names only their ends."""
     block = {"Name": "{ForeignNode[enc.0.a...dec.1.b]}", "LayerType": "Myelin", "Inputs": [], "Outputs": []}
     plan = {"integer": {"enc.0.a": 1}, "macs": 1, "islands": []}
-    found = layers.account(told([block]), plan)
+    found = layers.account(told([block]), planned(plan))
     assert found["integer"]["others"] == {"enc.0.a": "not listed"}
     assert found["summary"].endswith("1 blocks whose layers are not listed")
 
@@ -199,7 +215,7 @@ def test_blocks_that_hide_their_layers_are_said() -> None:
 def test_what_says_nothing_is_an_error(information: str, reason: str) -> None:
     """An engine built without details gives no account, and is not counted as one of other types."""
     with pytest.raises(layers.UnreadableError, match=reason):
-        layers.account(information, {"integer": {}, "macs": 1, "islands": []})
+        layers.account(information, planned({"integer": {}, "macs": 1, "islands": []}))
 
 
 @pytest.mark.parametrize(
