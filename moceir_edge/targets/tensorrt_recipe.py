@@ -31,13 +31,12 @@ class BuildFlags(Record):
 
     precision: TensorRT 8 needs it named, later ones read it from the model's types. tf32: off, as in the checks.
     profiles: by input, where a size is open. compute_capabilities: what an engine built ahead of time serves, none
-    for the GPU that builds. detailed: keep layer details for the engine inspector.
+    for the GPU that builds.
     """
 
     precision: Precision
     optimization_level: int
     workspace_mib: int
-    detailed: bool
     profiles: dict[str, Profile]
     compute_capabilities: tuple[str, ...]
     tf32: bool = False
@@ -95,7 +94,6 @@ def build_flags(recipe: Recipe, *, ahead_of_time: tuple[str, ...]) -> BuildFlags
         precision=recipe.precision,
         optimization_level=options.optimization_level,
         workspace_mib=options.workspace_mib,
-        detailed=not engine,
         profiles=_profiles(recipe),
         compute_capabilities=tuple(filter(serves, ahead_of_time)) if engine else (),
     )
