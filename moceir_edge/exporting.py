@@ -181,11 +181,11 @@ def write_model(
 def _doubts(plan: PrecisionPlan, recipe: Recipe) -> Iterator[str]:
     """Why int8 may not be what is wanted here."""
     if plan.cost_share is not None and plan.cost_share >= 1:
-        yield f"int8 costs {plan.cost_share:.2f} of float32 ({plan.costs}): float32 is faster"
+        yield f"{recipe.precision} costs {plan.cost_share:.2f} of float32 ({plan.costs}): float32 is faster"
     if plan.simulated.slack_db(allowed_by(recipe.limits)) < 0:
         snr_db, changes = plan.simulated.residual_snr_db, plan.simulated.mean_change_db
         yield (
-            f"on calibration crops int8 leaves a residual SNR of {snr_db:.1f} dB and changes PSNR by "
+            f"on calibration crops {recipe.precision} leaves a residual SNR of {snr_db:.1f} dB and changes PSNR by "
             f"{max(changes.values(), default=0.0):.3f} dB in the mean of a task: gates may fail"
         )
     if (
@@ -229,9 +229,12 @@ def calibrate(
     Of the fixed size where the artifact has one. DataError where there is no picture.
     """
     if not dataset.samples:
-        raise DataError("int8 needs calibration pictures, and none are left for choosing", "give --calibration DATA")
+        raise DataError(
+            f"{recipe.precision} needs calibration pictures, and none are left for choosing", "give --calibration DATA"
+        )
     if len(dataset.samples) == 1:
-        say(f"warning: only {dataset.samples[0].name} calibrates int8; ranges from one picture may be too narrow")
+        name, precision = dataset.samples[0].name, recipe.precision
+        say(f"warning: only {name} calibrates {precision}; ranges from one picture may be too narrow")
     options = recipe.quantize_options
     size, small = recipe.fixed_size or (options.crop, options.crop), (options.crop, options.crop)
     of_a_task = max(1, options.pictures // len(dataset.tasks))

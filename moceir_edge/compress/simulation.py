@@ -100,7 +100,7 @@ def measure_effects(
     with torch.inference_mode():
         reference = network(image)["restored"].numpy()
         values = network.start(image)
-        for group in progress(starts, f"measuring int8 on {crop.task or 'a crop'}"):
+        for group in progress(starts, f"measuring {precision} on {crop.task or 'a crop'}"):
             start = min(positions[name] for name in group.convolutions)
             network.integer = {}
             for position in range(reached, start):
