@@ -18,6 +18,7 @@ from moceir_edge.compress.group_costs import MODELLED, GroupCosts, modelled_cost
 from moceir_edge.compress.groups import Group, candidates
 from moceir_edge.compress.precision import PrecisionPlan
 from moceir_edge.compress.ranges import Ranges
+from moceir_edge.compress.rounding import rounding_of
 from moceir_edge.compress.safety import Allowed
 from moceir_edge.compress.search import search_plan
 from moceir_edge.compress.weight_plan import (
@@ -168,8 +169,8 @@ def write_model(
         settled = settle(model, recipe, calibration, progress=progress)
         prepared, overflow = with_islands(prepared, settled.placed.added), settled.overflow
     match recipe.precision:
-        case Precision.INT8:
-            crops = calibrate(prepared, calibration, recipe, say=search.say, progress=progress)
+        case Precision.INT8 | Precision.FP8:
+            crops = calibrate(prepared, calibration, recipe, what=recipe.precision, say=search.say, progress=progress)
             inputs = _search_inputs(model, recipe, calibration)
             kept = replace(search, keeper=Within(search.keeper, "search", inputs))
             plan = plan_of(prepared, crops, recipe, search=kept, progress=progress)
@@ -233,11 +234,11 @@ def _search_inputs(model: LoadedModel, recipe: Recipe, calibration: Dataset) -> 
 def _doubts(plan: PrecisionPlan, recipe: Recipe) -> Iterator[str]:
     """Why int8 may not be what is wanted here."""
     if plan.cost_share is not None and plan.cost_share >= 1:
-        yield f"int8 costs {plan.cost_share:.2f} of float32 ({plan.costs}): float32 is faster"
+        yield f"{recipe.precision} costs {plan.cost_share:.2f} of float32 ({plan.costs}): float32 is faster"
     if plan.simulated.slack_db(allowed_by(recipe.limits)) < 0:
         snr_db, changes = plan.simulated.residual_snr_db, plan.simulated.mean_change_db
         yield (
-            f"on calibration crops int8 leaves a residual SNR of {snr_db:.1f} dB and changes PSNR by "
+            f"on calibration crops {recipe.precision} leaves a residual SNR of {snr_db:.1f} dB and changes PSNR by "
             f"{max(changes.values(), default=0.0):.3f} dB in the mean of a task: gates may fail"
         )
     if (
@@ -333,6 +334,7 @@ def plan_of(
         allowed=allowed_by(recipe.limits),
         size=size,
         keeper=search.keeper,
+        rounding=rounding_of(recipe),
         progress=progress,
     )
 
@@ -395,7 +397,7 @@ def describe(
     """Everything artifact.json says before the gates have spoken."""
     files, exported = file_entries(folder), written.exported
     size = recipe.fixed_size or COUNT_SIZE
-    used = recipe.precision in (Precision.FLOAT16, Precision.INT8) and bool(calibration.samples)
+    used = (recipe.precision is Precision.FLOAT16 or recipe.precision.in_8_bits) and bool(calibration.samples)
     model_bytes = sum(
         entry.size_bytes
         for name, entry in files.items()

@@ -37,7 +37,7 @@ from moceir_edge.resources import find_resource
 from moceir_edge.routing.evidence import evidence_bound
 from moceir_edge.routing.routing import Routing, measure_routing
 from moceir_edge.run_folder import RunFolder
-from moceir_edge.terms import GateMode, Precision, Progress, TargetName, Task, silent
+from moceir_edge.terms import GateMode, Progress, TargetName, Task, silent
 
 OTHER_TASKS = 4
 """Pictures of each other task that are observed, to see how tasks differ."""
@@ -324,4 +324,4 @@ def named_recipes(names: Sequence[str]) -> dict[str, Recipe]:
 
 def _asks_the_machine(recipe: Recipe) -> bool:
     """Whether an export depends on what this processor is fast at, or has at all."""
-    return recipe.precision is Precision.INT8 or recipe.target is TargetName.OPENVINO
+    return recipe.precision.in_8_bits or recipe.target is TargetName.OPENVINO

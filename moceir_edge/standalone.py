@@ -37,7 +37,7 @@ from moceir_edge.routing.routing import Routing, measure_routing
 from moceir_edge.run_folder import MARKS, RunFolder
 from moceir_edge.runner import threads_of_share, torch_threads
 from moceir_edge.sharing import over_processes
-from moceir_edge.terms import GateMode, Precision, Progress, Task, silent, tasks_from_names
+from moceir_edge.terms import GateMode, Progress, Task, silent, tasks_from_names
 
 
 class Converted(Record):
@@ -188,15 +188,15 @@ def export(
 
 
 def _read_plan(path: Path, recipe: Recipe) -> PrecisionPlan:
-    if recipe.precision is not Precision.INT8:
-        raise InputError(f"a precision plan is for int8, not {recipe.precision}", "leave --plan out")
+    if not recipe.precision.in_8_bits:
+        raise InputError(f"a precision plan is for int8 or fp8, not {recipe.precision}", "leave --plan out")
     return PrecisionPlan.read(path)
 
 
 @contextmanager
 def _search(out: Path, recipe: Recipe, plan: PrecisionPlan | None, say: Callable[[str], None]) -> Iterator[Search]:
     """How int8 is placed; what was measured lies beside `out` until the block has ended well."""
-    if plan is not None or recipe.precision is not Precision.INT8:
+    if plan is not None or not recipe.precision.in_8_bits:
         yield Search(plan=plan, say=say)
         return
     folder = _search_folder(out)

@@ -43,6 +43,12 @@ class Precision(StrEnum):
     FLOAT16 = "float16"
     BFLOAT16 = "bfloat16"
     INT8 = "int8"
+    FP8 = "fp8"
+
+    @property
+    def in_8_bits(self) -> bool:
+        """Whether a plan says which convolutions are quantized, and the others stay in float32."""
+        return self in (Precision.INT8, Precision.FP8)
 
 
 class GateMode(StrEnum):

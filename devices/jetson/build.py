@@ -4,6 +4,8 @@
     python3 build.py --parse-only    only ask whether this TensorRT reads the model
 
 What to build stands in build.json beside this file. One line of JSON goes to stdout, words for people to stderr.
+Beside an engine lie what the engine inspector says of its layers (.layers.json) and how that agrees with the plan of
+precisions (.account.json); a timing cache makes later builds shorter.
 Exit codes: 0 fine, 2 the folder or the machine is not as needed, 3 TensorRT refuses the model.
 It runs on Python 3.8 (JetPack 5, TensorRT 8.5) and later, and needs TensorRT's Python package, which needs numpy.
 """
@@ -16,8 +18,24 @@ import sys
 import time
 from pathlib import Path
 
-from build_cache import engine_key, engine_path, find_engine, keep_engine, replace, sha256
-from build_engine import Problem, build, check_counts, inspect, layer_types, make_log, parse
+from build_cache import (
+    Problem,
+    engine_key,
+    engine_path,
+    find_engine,
+    keep_engine,
+    replace,
+    require_writable,
+    sha256,
+    timing_path,
+    write_json,
+)
+from build_engine import build, inspect, make_log, parse
+from build_layers import UnreadableError, account
+from build_plan import compare
+from build_release import require_gpu, require_release
+
+FIELDS = ("model", "model_sha256", "flags", "plan", "needs", "expected", "quantize_nodes", "dequantize_nodes")
 
 
 def say(text):
@@ -26,14 +44,24 @@ def say(text):
 
 
 def read_recipe(folder):
-    """build.json and the model's bytes, refused if the model is another one."""
+    """build.json and the model's bytes, refused if something is missing or the model is another one."""
     try:
         recipe = json.loads((folder / "build.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Problem("{}: no usable build.json: {}; export again".format(folder, error), 2) from error
+    schema = recipe.get("schema_version") if isinstance(recipe, dict) else None
+    if schema != 2:
+        raise Problem("build.json has schema {}, this script reads 2: copy both from one export".format(schema), 2)
+    missing = [name for name in FIELDS if name not in recipe]
+    if missing:
+        raise Problem("build.json lacks {}: export again".format(", ".join(missing)), 2)
+    try:
         model = (folder / recipe["model"]).read_bytes()
-    except (OSError, ValueError, KeyError) as error:
-        raise Problem("{}: no usable build.json with its model: {}".format(folder, error), 2) from error
-    if recipe["schema_version"] != 1:
-        raise Problem("build.json has schema {}, this script reads 1".format(recipe["schema_version"]), 2)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Problem(
+            "{} is not beside build.json ({}): copy the artifact again".format(recipe["model"], reason), 2
+        ) from error
     if sha256(model) != recipe["model_sha256"]:
         raise Problem("{} was altered (its sha256 differs): copy the artifact again".format(recipe["model"]), 2)
     return recipe, model
@@ -48,21 +76,28 @@ def load_tensorrt():
     return tensorrt
 
 
-def loaded(trt, path, key, log):
-    """What the engine's layers became; None where this device does not load it."""
+def loaded(trt, path, recipe, key, log):
+    """What the engine's layers became, kept beside it; None where this device does not load it."""
     if key["compute_capability"] is None:
         return {"loaded": False}
-    information = inspect(trt, path.read_bytes(), log)
+    information = inspect(trt, path.read_bytes(), recipe["flags"]["profiles"], log)
     if information is None:
         return None
-    replace(path.with_suffix(".layers"), information.encode())
-    return {"loaded": True, "layers_by_type": layer_types(information)}
+    replace(path.with_suffix(".layers.json"), information.encode())
+    try:
+        found = account(information, recipe)
+    except UnreadableError as error:
+        say("what runs in the engine is not known: {}".format(error))
+        return {"loaded": True, "account": None, "account_problem": str(error)}
+    say(found["summary"])
+    write_json(path.with_suffix(".account.json"), found)
+    return {"loaded": True, "account": found}
 
 
-def reuse(trt, cache, key, log):
+def reuse(trt, cache, recipe, key, log):
     """The result for an engine in the cache or None, and why each of the others is refused."""
     own, refused = find_engine(cache, key)
-    facts = None if own is None else loaded(trt, own, key, log)
+    facts = None if own is None else loaded(trt, own, recipe, key, log)
     if own is not None and facts is None:
         refused[own.name] = "this device does not load it: {}".format("; ".join(log.messages[-3:]))
     for name, reason in refused.items():
@@ -70,33 +105,48 @@ def reuse(trt, cache, key, log):
     return (None if facts is None else dict(facts, status="reused", engine=str(own))), refused
 
 
-def build_now(trt, parsed, flags, path, *, key, log):
+def build_now(trt, parsed, recipe, cache, *, key, log):
     """The result of building."""
+    require_writable(cache)
     say("building for {}; this takes minutes".format(key["compute_capability"] or "no GPU that can be seen"))
-    start = time.monotonic()
-    keep_engine(path, build(trt, parsed, flags, log), key)
+    path, timing, start = engine_path(cache, key), timing_path(cache, key), time.monotonic()
+    known = timing.is_file()
+    keep_engine(path, build(trt, parsed, recipe["flags"], log, timing), key)
     seconds = round(time.monotonic() - start, 1)
-    facts = loaded(trt, path, key, log)
+    facts = loaded(trt, path, recipe, key, log)
     if facts is None:
         raise Problem("this device does not load what it built: {}".format("; ".join(log.messages[-3:])), 3)
-    return dict(facts, status="built", engine=str(path), seconds=seconds)
+    return dict(facts, status="built", engine=str(path), seconds=seconds, timing_cache_used=known)
+
+
+def parsed_network(trt, recipe, model, log):
+    """An accepted model, and how its network agrees with build.json; Problem where it does not."""
+    parsed = parse(trt, model, log)
+    found = compare(trt, parsed.network, recipe)
+    problem = found.pop("problem")
+    if problem is not None:
+        raise Problem(problem, 3)
+    return parsed, dict(found, layers=parsed.network.num_layers)
 
 
 def run(folder, cache, parse_only, force):
     """The whole way; what the JSON line says."""
     recipe, model = read_recipe(folder)
     trt = load_tensorrt()
+    require_release(trt, recipe)
     log = make_log(trt)
     key = engine_key(trt, recipe)
     result = {"status": "parsed", "key": key, "precision": recipe["flags"]["precision"]}
+    if not parse_only:
+        require_gpu(trt, key, recipe)
     if not (parse_only or force):
-        found, result["refused"] = reuse(trt, cache, key, log)
+        found, result["refused"] = reuse(trt, cache, recipe, key, log)
         if found is not None:
             return dict(result, **found)
-    parsed = parse(trt, model, log)
-    result.update(check_counts(trt, parsed.network, recipe), layers=parsed.network.num_layers)
+    parsed, facts = parsed_network(trt, recipe, model, log)
+    result.update(facts)
     if not parse_only:
-        result.update(build_now(trt, parsed, recipe["flags"], engine_path(cache, key), key=key, log=log))
+        result.update(build_now(trt, parsed, recipe, cache, key=key, log=log))
     return dict(result, warnings=log.messages)
 
 

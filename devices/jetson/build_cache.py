@@ -1,11 +1,14 @@
-"""The cache of build.py: engines by everything they depend on.
+"""The cache of build.py: engines by everything they depend on, and how long kernels took on this machine.
 
 An engine runs only on the TensorRT, CUDA, GPU and driver that built it, so each has a note beside it; one whose note
-says something else, or whose bytes are not those of the note, is refused with the reason. Python 3.8 and later.
+says something else, or whose bytes are not those of the note, is refused with the reason. What TensorRT measured while
+it built (its timing cache) holds for every model on the same machine, so later builds are shorter.
+Python 3.8 and later.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -15,6 +18,14 @@ from pathlib import Path
 COMPUTE_CAPABILITY_MAJOR, COMPUTE_CAPABILITY_MINOR = 75, 76  # CUdevice_attribute in cuda.h
 CUDA_RUNTIMES = ("libcudart.so", "libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0")
 DRIVER_NOTES = (Path("/etc/nv_tegra_release"), Path("/proc/driver/nvidia/version"))
+
+
+class Problem(Exception):  # noqa: N818 (an outcome to report, not a programming error)
+    """Something that ends the build, with the exit code it asks for."""
+
+    def __init__(self, message, code):
+        super().__init__(message)
+        self.code = code
 
 
 def sha256(data):
@@ -72,6 +83,12 @@ def engine_path(cache, key):
     return cache / "{}.engine".format(sha256(json.dumps(key, sort_keys=True).encode())[:16])
 
 
+def timing_path(cache, key):
+    """Where the timing cache of this machine lies: of all of a key but the model and the flags."""
+    here = {name: key[name] for name in ("tensorrt", "cuda", "compute_capability", "driver")}
+    return cache / "timing-{}.cache".format(sha256(json.dumps(here, sort_keys=True).encode())[:16])
+
+
 def refusal(path, key):
     """Why an engine in the cache is not used, or None if it is this device's own."""
     try:
@@ -94,15 +111,33 @@ def find_engine(cache, key):
 
 
 def replace(path, data):
-    """Write a file that appears only when whole."""
+    """Write a file that appears only when whole; Problem where the system does not let it, e.g. on a full disk."""
     temporary = path.with_name(".{}.{}".format(path.name, os.getpid()))
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):  # the reason why it could not be written is what counts
+            temporary.unlink()
+        reason = error.strerror or str(error)
+        size = "{:.0f} MiB".format(len(data) / 2**20) if len(data) >= 2**20 else "{} bytes".format(len(data))
+        raise Problem("{} cannot be written ({}): it takes {}".format(path, reason, size), 2) from error
+
+
+def require_writable(cache):
+    """Problem where the cache takes no files: said before minutes of building."""
+    probe = cache / ".probe"
+    replace(probe, b"")
+    probe.unlink()
+
+
+def write_json(path, value):
+    """Write a value as a JSON file."""
+    replace(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
 
 
 def keep_engine(path, engine, key):
     """Write an engine, then the note that makes it usable."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, engine)
-    note = {"key": key, "sha256": sha256(engine)}
-    replace(path.with_suffix(".json"), (json.dumps(note, indent=1, sort_keys=True) + "\n").encode())
+    write_json(path.with_suffix(".json"), {"key": key, "sha256": sha256(engine)})

@@ -1,10 +1,11 @@
 """What TensorRT does for build.py: parse a model, hold its types, build an engine, read back what it became.
 
-    python build_engine.py LIBRARY MODEL FLAGS ENGINE
+    python build_engine.py LIBRARY MODEL FLAGS ENGINE [LAYERS]
 
-is how the export builds ahead of time: LIBRARY is the module to import, FLAGS is JSON. It runs in a process of its own
-because TensorRT for RTX 1.7 writes an engine's outputs in the order of their addresses: in a fresh process they ascend
-and the file is the same each time, in a process that has done other work it is not.
+is how the export builds: LIBRARY is the module to import, FLAGS is JSON; where a GPU takes the engine, LAYERS gets what
+the engine inspector says of it. It runs in a process of its own because TensorRT for RTX 1.7 writes an engine's outputs
+in the order of their addresses: in a fresh process they ascend and the file is the same each time, in a process that
+has done other work it is not.
 Python 3.8 and TensorRT 8.5 (JetPack 5) and later.
 """
 
@@ -13,18 +14,13 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections import Counter, namedtuple
+from collections import namedtuple
 from pathlib import Path
 
+from build_cache import Problem, replace
+from build_plan import inputs_of, layers_of, outputs_of
+
 Parsed = namedtuple("Parsed", ("builder", "network", "parser"))  # the parser owns the weights until the build is done
-
-
-class Problem(Exception):  # noqa: N818 (an outcome to report, not a programming error)
-    """Something that ends the build, with the exit code it asks for."""
-
-    def __init__(self, message, code):
-        super().__init__(message)
-        self.code = code
 
 
 def make_log(trt):
@@ -49,7 +45,11 @@ def strongly_typed(trt):
 
 def parse(trt, model, log):
     """An accepted model."""
-    builder = trt.Builder(log)
+    try:
+        builder = trt.Builder(log)
+    except (TypeError, RuntimeError) as error:  # what its bindings raise where it finds no GPU or another driver
+        reason = "; ".join(log.messages) or str(error)
+        raise Problem("TensorRT {} does not start here: {}".format(trt.__version__, reason), 2) from error
     kinds = trt.NetworkDefinitionCreationFlag
     flag = kinds.STRONGLY_TYPED if strongly_typed(trt) else kinds.EXPLICIT_BATCH
     network = builder.create_network(1 << int(flag))
@@ -58,24 +58,6 @@ def parse(trt, model, log):
         errors = [parser.get_error(index).desc() for index in range(parser.num_errors)] or log.messages
         raise Problem("TensorRT {} refuses the model: {}".format(trt.__version__, "; ".join(errors)), 3)
     return Parsed(builder, network, parser)
-
-
-def layers_of(network):
-    """Every layer, in running order."""
-    return [network.get_layer(index) for index in range(network.num_layers)]
-
-
-def check_counts(trt, network, recipe):
-    """How many quantizing layers the parser made; all of them must be there."""
-    kinds = Counter(layer.type for layer in layers_of(network))
-    found = {
-        "quantize": (kinds[trt.LayerType.QUANTIZE], recipe["quantize_nodes"]),
-        "dequantize": (kinds[trt.LayerType.DEQUANTIZE], recipe["dequantize_nodes"]),
-    }
-    for name, (count, expected) in found.items():
-        if count != expected:
-            raise Problem("the parser made {} of {} {} layers".format(count, expected, name), 3)
-    return {name: count for name, (count, _) in found.items()}
 
 
 def planned_types(trt, network):
@@ -88,9 +70,8 @@ def planned_types(trt, network):
     types = {network.get_input(index).name: network.get_input(index).dtype for index in range(network.num_inputs)}
     planned = []
     for layer in layers_of(network):
-        outputs = [layer.get_output(index) for index in range(layer.num_outputs)]
-        given = [layer.get_input(index) for index in range(layer.num_inputs)]
-        read = [types[tensor.name] for tensor in given if tensor is not None and types.get(tensor.name) in floats]
+        outputs = outputs_of(layer)
+        read = [types[tensor.name] for tensor in inputs_of(layer) if types.get(tensor.name) in floats]
         for tensor in outputs:
             if layer.type in own or tensor.dtype not in floats or not read:
                 types[tensor.name] = tensor.dtype
@@ -123,8 +104,7 @@ def configure(trt, parsed, flags):
         config.builder_optimization_level = flags["optimization_level"]
     if not flags["tf32"]:
         config.clear_flag(trt.BuilderFlag.TF32)
-    if flags["detailed"]:
-        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # what the engine inspector tells; costs no bytes
     if not strongly_typed(trt):
         fix_types(trt, parsed.network, config, flags["precision"])
     if flags["profiles"]:
@@ -146,44 +126,58 @@ def serve(trt, config, capabilities):
             raise Problem("TensorRT does not build for compute capability {}".format(text), 3)
 
 
-def build(trt, parsed, flags, log):
-    """The engine's bytes."""
+def use_timing(config, path):
+    """Let a build read what builds before it measured on this machine; a cache that does not fit is left alone."""
+    known = path.read_bytes() if path.is_file() else b""
+    cache = config.create_timing_cache(known)
+    if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
+        config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
+
+
+def build(trt, parsed, flags, log, timing=None):
+    """The engine's bytes; timing: the file that keeps what is measured on the way, if any."""
     before = len(log.messages)
-    engine = parsed.builder.build_serialized_network(parsed.network, configure(trt, parsed, flags))
+    config = configure(trt, parsed, flags)
+    if timing is not None:
+        use_timing(config, timing)
+    engine = parsed.builder.build_serialized_network(parsed.network, config)
     if engine is None:
         reason = "; ".join(log.messages[before:]) or "no reason given"
         hint = ": raise workspace_mib above {}".format(flags["workspace_mib"]) if "OutOfMemory" in reason else ""
         raise Problem("TensorRT builds no engine ({}){}".format(reason, hint), 3)
+    if timing is not None:
+        replace(timing, bytes(config.get_timing_cache().serialize()))
     return bytes(engine)
 
 
-def layer_types(information):
-    """How many layers give int8, float16 and float32, in the engine inspector's JSON of an engine."""
-    names = {"int8": ("int8",), "float16": ("half", "fp16"), "float32": ("float", "fp32")}
-    counts = Counter()
-    for layer in json.loads(information).get("Layers", []):
-        outputs = layer.get("Outputs", []) if isinstance(layer, dict) else []
-        text = " ".join(str(output.get("Format/Datatype", output.get("Datatype", ""))) for output in outputs).lower()
-        found = [kind for kind, words in names.items() if any(word in text for word in words)]
-        counts[found[0] if found else "other"] += 1
-    return dict(counts)
+def inspect(trt, engine, profiles, log):
+    """The engine inspector's JSON of an engine, or None where this device does not load it.
 
-
-def inspect(trt, engine, log):
-    """The engine inspector's JSON of an engine, or None where this device does not load it."""
+    profiles: by input, as in the flags; sizes that are open are set to the tuned ones, or formats stay unknown.
+    """
     loaded = trt.Runtime(log).deserialize_cuda_engine(engine)
     if loaded is None:
         return None
-    return loaded.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
+    inspector = loaded.create_engine_inspector()
+    if profiles:
+        context = loaded.create_execution_context()
+        for name, shapes in profiles.items():
+            context.set_input_shape(name, tuple(shapes["optimum"]))
+        inspector.execution_context = context
+    return inspector.get_engine_information(trt.LayerInformationFormat.JSON)
 
 
-def main(library, model, flags, engine):
+def main(library, model, flags, engine, layers=None):
     """Build one engine; the reason of a refusal goes to stderr."""
     trt = importlib.import_module(library)
     log = make_log(trt)
+    flags = json.loads(flags)
     try:
-        parsed = parse(trt, Path(model).read_bytes(), log)
-        Path(engine).write_bytes(build(trt, parsed, json.loads(flags), log))
+        built = build(trt, parse(trt, Path(model).read_bytes(), log), flags, log)
+        replace(Path(engine), built)
+        information = None if layers is None else inspect(trt, built, flags["profiles"], log)
+        if information is not None:
+            replace(Path(layers), information.encode())
     except Problem as problem:
         print(problem, file=sys.stderr)
         return problem.code

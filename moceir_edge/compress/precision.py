@@ -8,7 +8,8 @@ from moceir_edge.compress.crops import Crop
 from moceir_edge.compress.group_costs import GroupCosts
 from moceir_edge.compress.groups import Choice, Group
 from moceir_edge.compress.placement import Option, Options, Placed, place
-from moceir_edge.compress.ranges import EIGHT_BITS, Levels, Ranges
+from moceir_edge.compress.ranges import Ranges
+from moceir_edge.compress.rounding import INT8, Rounding
 from moceir_edge.compress.safety import Allowed, Simulated, loudest_safe, option_of, summed_up
 from moceir_edge.compress.simulation import Effects, simulate
 from moceir_edge.metrics import Pixels
@@ -73,7 +74,7 @@ def settle_plan(
     *,
     allowed: Allowed,
     least_share: float = LEAST_SHARE,
-    levels: Levels = EIGHT_BITS,
+    rounding: Rounding = INT8,
     costs: str = "",
     progress: Progress = silent,
 ) -> PrecisionPlan:
@@ -88,8 +89,8 @@ def settle_plan(
         placed = place(options, allowed.budget(margin_db), least_share=least_share)
         chosen = {name for group in placed for name in group.chosen.integer}
         integer = {name: found for name, found in ranges.items() if name in chosen}
-        text = f"simulating int8, {margin_db:g} dB below the limits"
-        effects = simulate(program, integer, progress(crops, text), references, levels=levels)
+        text = f"simulating {rounding.name}, {margin_db:g} dB below the limits"
+        effects = simulate(program, integer, progress(crops, text), references, rounding=rounding)
         return _plan(placed, integer, summed_up(crops, effects), costs=costs)
 
     return loudest_safe(attempt, lambda plan: plan.simulated.slack_db(allowed))

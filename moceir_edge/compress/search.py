@@ -11,7 +11,8 @@ from moceir_edge.compress.crops import Crop, centred, judgeable, restored_crops
 from moceir_edge.compress.group_costs import GroupCosts
 from moceir_edge.compress.groups import Choice, Group, candidates, groups_of
 from moceir_edge.compress.precision import PrecisionPlan, options_of, settle_plan
-from moceir_edge.compress.ranges import Ranges, levels_of, measure_ranges
+from moceir_edge.compress.ranges import Ranges, measure_ranges
+from moceir_edge.compress.rounding import INT8, Rounding
 from moceir_edge.compress.safety import Allowed
 from moceir_edge.compress.simulation import Effects, measure_effects
 from moceir_edge.keeping import Keeper
@@ -42,9 +43,10 @@ def search_plan(
     allowed: Allowed,
     size: tuple[int, int],
     keeper: Keeper,
+    rounding: Rounding = INT8,
     progress: Progress = silent,
 ) -> PrecisionPlan:
-    """Which convolutions run in int8: the cheapest plan that is safely within what is allowed.
+    """Which convolutions run in int8 or fp8: the cheapest plan that is safely within what is allowed.
 
     size: at which MACs are counted. keeper: of the parts. GateError where no plan is quiet enough.
     """
@@ -53,8 +55,8 @@ def search_plan(
     crops = judgeable(crops, references)
     tolerated = [allowed.tolerated(crop, reference) for crop, reference in zip(crops, references, strict=True)]
     floor = LEAST_TOLERATED * median(tolerated)
-    levels, tolerated = levels_of(options), [max(floor, power) for power in tolerated]
-    ranges = measure_ranges(program, crops, tolerated, progress, levels=levels.activations)
+    tolerated = [max(floor, power) for power in tolerated]
+    ranges = measure_ranges(program, crops, tolerated, progress, rounding=rounding)
     costs = keeper.stage("costs", processor.identity(), GroupCosts, lambda: measure(groups, ranges))
     choices = {group: worthwhile(group, costs) for group in groups}
     listed = {group.name: found for group, found in choices.items()}
@@ -62,7 +64,7 @@ def search_plan(
     measured = []
     for number in measured_on(crops):
         cut = centred(crops[number], options.crop)
-        effects = partial(measure_effects, program, choices, cut, ranges, levels=levels, progress=progress)
+        effects = partial(measure_effects, program, choices, cut, ranges, rounding=rounding, progress=progress)
         measured.append(keeper.stage(f"effects-{number}", decided, Effects, effects))
     plan = settle_plan(
         program,
@@ -71,7 +73,7 @@ def search_plan(
         crops,
         references,
         allowed=allowed,
-        levels=levels,
+        rounding=rounding,
         costs=costs.origin,
         progress=progress,
     )

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from moceir_edge.compress.crops import Crop, capped_quality_db, change_power, power
 from moceir_edge.compress.groups import Choice, Group
-from moceir_edge.compress.ranges import EIGHT_BITS, LEVELS, Levels, Ranges, rounded
+from moceir_edge.compress.ranges import Ranges
+from moceir_edge.compress.rounding import INT8, Rounding
 from moceir_edge.compress.stored_weights import SCALE, Stored
 from moceir_edge.metrics import Pixels
 from moceir_edge.program.execute import StaticNetwork, compute
@@ -37,29 +38,27 @@ class Effects(Record):
 
 
 class QuantizedNetwork(StaticNetwork):
-    """A program whose `integer` convolutions read, weigh and write symmetric integers of `levels`, in simulation.
+    """A program whose `integer` convolutions read, weigh and write what `rounding` holds, in simulation.
 
     Weights that are stored in 8-bit steps already stay as they are. half: see `StaticNetwork`.
     """
 
     def __init__(
-        self, program: Program, integer: Mapping[str, Ranges], *, levels: Levels = EIGHT_BITS, half: bool = False
+        self, program: Program, integer: Mapping[str, Ranges], *, rounding: Rounding = INT8, half: bool = False
     ) -> None:
         super().__init__(program, half=half)
-        self.integer, self.levels = integer, levels
+        self.integer, self.rounding = integer, rounding
 
     def step(self, op: Operation, inputs: tuple[Tensor, ...], constants: Mapping[str, Tensor]) -> Tensor:
         """See `StaticNetwork`."""
         ranges = self.integer.get(op.name)
         if ranges is None:
             return compute(op, inputs, constants)
-        integers = constants if SCALE in constants else {**constants, "weight": self._on_steps(op, constants["weight"])}
-        x = self._rounded(op, rounded(inputs[0], ranges.input, self.levels.activations))
-        return rounded(self._rounded(op, compute(op, (x,), integers)), ranges.output, self.levels.activations)
-
-    def _on_steps(self, op: Operation, weight: Tensor) -> Tensor:
-        span = weight.abs().amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
-        return rounded(weight, span, self.levels.weights if op.attributes["groups"] == 1 else LEVELS)
+        integers = dict(constants)
+        if SCALE not in constants:
+            integers["weight"] = self.rounding.weights(constants["weight"], groups=op.attributes["groups"])
+        x = self._rounded(op, self.rounding.activations(inputs[0], ranges.input))
+        return self.rounding.activations(self._rounded(op, compute(op, (x,), integers)), ranges.output)
 
 
 def measure_effects(
@@ -68,11 +67,11 @@ def measure_effects(
     crop: Crop,
     ranges: Mapping[str, Ranges],
     *,
-    levels: Levels = EIGHT_BITS,
+    rounding: Rounding = INT8,
     progress: Progress = silent,
 ) -> Effects:
     """What every choice of every group, quantized alone, does to a crop."""
-    network = QuantizedNetwork(program, {}, levels=levels)
+    network = QuantizedNetwork(program, {}, rounding=rounding)
     groups = {group.name: group for group in choices}
 
     def switch(name: str, choice: Choice | Stored | None) -> None:
@@ -81,7 +80,7 @@ def measure_effects(
 
     members = {group.name: group.convolutions for group in choices}
     listed = {group.name: found for group, found in choices.items()}
-    text = f"measuring int8 on {crop.task or 'a crop'}"
+    text = f"measuring {rounding.name} on {crop.task or 'a crop'}"
     return measure_alone(network, crop, members, listed, switch, text=text, progress=progress)
 
 
@@ -126,10 +125,10 @@ def simulate(
     crops: Iterable[Crop],
     references: Sequence[Pixels],
     *,
-    levels: Levels,
+    rounding: Rounding,
 ) -> list[Effect]:
     """What convolutions quantized together do to each crop; references: the restored crops."""
-    return effects_of(QuantizedNetwork(program, integer, levels=levels), crops, references)
+    return effects_of(QuantizedNetwork(program, integer, rounding=rounding), crops, references)
 
 
 def effects_of(network: StaticNetwork, crops: Iterable[Crop], references: Sequence[Pixels]) -> list[Effect]:

@@ -18,16 +18,17 @@ EQUAL_DB = 200.0
 STATIC_PARITY_DB = 80.0
 SLIM_LOSS_DB = 0.05
 DECISIONS_KEPT = 0.99
-SAME_ROUTES = {Precision.FLOAT32: 1.0, Precision.FLOAT16: 1.0, Precision.BFLOAT16: 0.99, Precision.INT8: 0.99}
 STEP_PARITY_DB = {Precision.FLOAT32: 80.0, Precision.FLOAT16: 50.0}
 STRESS_PARITY_DB = 20.0
 """Float16 on black, white, an edge and noise: what overflows or divides by 0 falls far below, a near tie of routes does
 not; what photographs lose is judged on photographs."""
 
-# bfloat16 keeps 8 significant bits: it is judged as int8 is.
-STEP_SNR_DB = {Precision.FLOAT16: 30.0, Precision.BFLOAT16: 20.0, Precision.INT8: 20.0}
-LOSS_DB = {Precision.FLOAT32: 0.05, Precision.FLOAT16: 0.05, Precision.BFLOAT16: 0.10, Precision.INT8: 0.10}
-WORST_LOSS_DB = {Precision.BFLOAT16: 0.5, Precision.INT8: 0.5}
+# bfloat16 keeps 8 significant bits, fp8 keeps 4 of what a plan gives it: they are judged as int8 is.
+_ROUGH = (Precision.BFLOAT16, Precision.INT8, Precision.FP8)
+SAME_ROUTES = {Precision.FLOAT32: 1.0, Precision.FLOAT16: 1.0, **dict.fromkeys(_ROUGH, 0.99)}
+STEP_SNR_DB = {Precision.FLOAT16: 30.0, **dict.fromkeys(_ROUGH, 20.0)}
+LOSS_DB = {Precision.FLOAT32: 0.05, Precision.FLOAT16: 0.05, **dict.fromkeys(_ROUGH, 0.10)}
+WORST_LOSS_DB = dict.fromkeys(_ROUGH, 0.5)
 INTEGER_SHARE = 0.60
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from moceir_edge.artifacts import Artifact, GateResult, OverflowBound, Proof
 from moceir_edge.compress.precision import PrecisionPlan
-from moceir_edge.compress.ranges import levels_of
+from moceir_edge.compress.rounding import rounding_of
 from moceir_edge.compress.simulation import QuantizedNetwork
 from moceir_edge.compress.weight_plan import WEIGHTS_FILE, WeightPlan, with_planned_weights
 from moceir_edge.data.dataset import Dataset, Sample
@@ -142,14 +142,14 @@ def _program_steps(subject: Subject, model: LoadedModel) -> list[Step]:
         case Precision.FLOAT16:
             how = "emulated: float16 rounding after every operation outside the float32 islands"
             return [static, Step("float16", how, ProgramRunner(StaticNetwork(prepared, half=True)), against="static")]
-        case Precision.INT8:
+        case Precision.INT8 | Precision.FP8:
             plan = PrecisionPlan.read(subject.folder / PLAN_FILE)
-            levels = levels_of(recipe.quantize_options)
-            simulated = QuantizedNetwork(prepared, plan.integer, levels=levels, half=recipe.half)
-            how = "simulated: planned convolutions read, weigh and write 8-bit values"
+            rounding, name = rounding_of(recipe), recipe.precision.value
+            simulated = QuantizedNetwork(prepared, plan.integer, rounding=rounding, half=recipe.half)
+            how = f"simulated: planned convolutions read, weigh and write {name} values"
             if recipe.half:
                 how = f"{how}, the rest is rounded to float16 outside the float32 islands"
-            return [static, Step("int8", how, ProgramRunner(simulated), against="static")]
+            return [static, Step(name, how, ProgramRunner(simulated), against="static")]
         case Precision.FLOAT32 | Precision.BFLOAT16:
             changed = prepared is not program
             return (
@@ -199,7 +199,7 @@ def _gates(subject: Subject, rows: Sequence[Row]) -> tuple[GateResult, ...]:
         results.extend(gates.slim_gates(rows, gate=architecture.gate, refusing=refusing))
     if "static" in names:
         results.extend(gates.static_gates(rows))
-    for step in ("float16", "int8"):
+    for step in ("float16", "int8", "fp8"):
         if step in names:
             results.extend(gates.precision_gates(rows, step, recipe.precision, recipe.limits))
     if "lowered" in names:
@@ -208,6 +208,9 @@ def _gates(subject: Subject, rows: Sequence[Row]) -> tuple[GateResult, ...]:
     if "artifact" in names:
         results.extend(gates.precision_gates(rows, "artifact", recipe.precision, recipe.limits))
     return tuple(results)
+
+
+_COUNTED_IN = {TargetName.TENSORRT: "counted in the network that NVIDIA's parser made; the device's engine may differ"}
 
 
 def _artifact_gates(artifact: Artifact) -> tuple[GateResult, ...]:
@@ -219,7 +222,8 @@ def _artifact_gates(artifact: Artifact) -> tuple[GateResult, ...]:
     share = artifact.counts.integer_share
     if share is not None:
         name = "share of MACs in integer kernels"
-        results.append(gates.judged("artifact", name, share, gates.INTEGER_SHARE, at_least=True))
+        reason = _COUNTED_IN.get(artifact.target, "")
+        results.append(gates.judged("artifact", name, share, gates.INTEGER_SHARE, at_least=True, reason=reason))
     return tuple(results)
 
 

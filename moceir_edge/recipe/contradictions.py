@@ -10,23 +10,43 @@ from moceir_edge.terms import Precision, TargetName
 Contradictions = Iterator[tuple[tuple[str, ...], str]]
 """Place and message of each."""
 
+FP8_OPSET = 19
+"""The first whose QuantizeLinear gives FLOAT8E4M3FN."""
+
 
 def contradictions(said: Mapping[str, Any]) -> Contradictions:
     """Place and message of what does not go together; said: a recipe as plain data, its fields checked or not."""
-    target, precision = said.get("target"), said.get("precision")
+    target = said.get("target")
     for name in TargetName:
         if said.get(name) is not None and target in set(TargetName) - {name}:
             yield (name.value,), f"only for target {name}, not {target}"
-    if said.get("quantize") is not None and precision in set(Precision) - {Precision.INT8} and not _searched(said):
-        yield ("quantize",), f"only for precision int8, not {precision}"
-    if said.get("overflow_size") is not None and precision in set(Precision) - {Precision.FLOAT16}:
-        yield ("overflow_size",), f"only for precision float16, not {precision}"
-    if said.get("gates_input") and precision == Precision.INT8:
-        yield ("gates_input",), "int8 is calibrated with the model's own gates"
+    yield from _precision_contradictions(said)
     if target is not None:
         yield from _OF_TARGET.get(TargetName(target), _no_bfloat16)(said)
     if target is not None and target != TargetName.QNN and _activation_bits(said) not in (None, 8):
         yield ("quantize",), f"16-bit activations are offered for target qnn only, not {target}"
+
+
+def _precision_contradictions(said: Mapping[str, Any]) -> Contradictions:
+    precision, in_8_bits = said.get("precision"), (Precision.INT8, Precision.FP8)
+    if said.get("quantize") is not None and precision in set(Precision) - set(in_8_bits) and not _searched(said):
+        yield ("quantize",), f"only for precision int8 or fp8, not {precision}"
+    if said.get("overflow_size") is not None and precision in set(Precision) - {Precision.FLOAT16}:
+        yield ("overflow_size",), f"only for precision float16, not {precision}"
+    if said.get("gates_input") and precision in in_8_bits:
+        yield ("gates_input",), f"{precision} is calibrated with the model's own gates"
+    if precision == Precision.FP8:
+        yield from _fp8_contradictions(said)
+
+
+def _fp8_contradictions(said: Mapping[str, Any]) -> Contradictions:
+    target, opset, quantize = said.get("target"), said.get("opset", 17), said.get("quantize")
+    if target in set(TargetName) - {TargetName.TENSORRT}:
+        yield ("precision",), f"fp8 is offered for target tensorrt only, not {target}"
+    elif isinstance(opset, int) and opset < FP8_OPSET:
+        yield ("opset",), f"fp8 needs {FP8_OPSET} or later, not {opset}"
+    if isinstance(quantize, Mapping) and quantize.get("reduced_range"):
+        yield ("quantize",), "reduced_range is for the integers of x86, not for fp8"
 
 
 def _no_bfloat16(said: Mapping[str, Any]) -> Contradictions:

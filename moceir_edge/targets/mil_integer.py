@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from moceir_edge.compress.ranges import LEVELS, Ranges
+from moceir_edge.compress.ranges import Ranges
+from moceir_edge.compress.rounding import LEVELS
 from moceir_edge.program.program import Operation
 from moceir_edge.targets.mil_emitter import Emitter, Value
 from moceir_edge.targets.mlpackage import Package

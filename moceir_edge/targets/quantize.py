@@ -22,7 +22,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from moceir_edge.compress.ranges import LEVELS, WIDE_LEVELS, Ranges
+from moceir_edge.compress.ranges import Ranges
+from moceir_edge.compress.rounding import LEVELS, WIDE_LEVELS
 from moceir_edge.errors import MissingBackendError
 from moceir_edge.targets.onnx_runtime import REPAIR
 

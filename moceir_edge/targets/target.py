@@ -41,7 +41,8 @@ class Exported(Record):
     """What a target wrote into a folder.
 
     model: relative path of the file (or package) that runs; integer_share: share of MACs in integer kernels, counted
-    in the graph the runtime saved after optimizing; islands: operations left in float32 inside a lower precision;
+    in the graph the runtime saved after optimizing, or in the network that its parser made; islands: operations left
+    in float32 inside a lower precision;
     largest: height and width that an open size ends at, None where memory alone ends it; estimates: what runtimes that
     are not here would take of it.
     """

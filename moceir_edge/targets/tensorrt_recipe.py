@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from moceir_edge.program.lower import IMAGE
+from moceir_edge.program.macs import macs_by_operation
+from moceir_edge.program.program import Program
 from moceir_edge.recipe.schema import Recipe
 from moceir_edge.records import Record
+from moceir_edge.targets.tensorrt_releases import DEQUANTIZE, QUANTIZE, Release, has_fp8, needs, reading
 from moceir_edge.terms import Precision
 
 Shape = tuple[int, ...]
-
-QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
-
-TENSORRT_8_OPERATORS = frozenset(
-    {"Add", "Cast", "Concat", "Conv", "DepthToSpace", QUANTIZE, DEQUANTIZE, "Div", "Erf", "GlobalAveragePool"}
-    | {"GreaterOrEqual", "MatMul", "Max", "Mul", "Pad", "ReduceMean", "ReduceSum", "Reshape", "Shape", "Sigmoid"}
-    | {"Slice", "Softmax", "Sqrt", "Sub", "Transpose"}
-)
-"""Those of our operators that JetPack 5 reads: docs/operators.md of github.com/onnx/onnx-tensorrt, release/8.5-GA.
-That table lists LayerNormalization as missing, and knows neither Gelu nor any opset above 17."""
 
 SMALLEST, TUNED, LARGEST = (8, 8), (480, 640), (1080, 1920)
 """Heights and widths of the profile where the recipe leaves the size open."""
@@ -38,13 +31,12 @@ class BuildFlags(Record):
 
     precision: TensorRT 8 needs it named, later ones read it from the model's types. tf32: off, as in the checks.
     profiles: by input, where a size is open. compute_capabilities: what an engine built ahead of time serves, none
-    for the GPU that builds. detailed: keep layer details for the engine inspector.
+    for the GPU that builds.
     """
 
     precision: Precision
     optimization_level: int
     workspace_mib: int
-    detailed: bool
     profiles: dict[str, Profile]
     compute_capabilities: tuple[str, ...]
     tf32: bool = False
@@ -58,38 +50,35 @@ class BuildFlags(Record):
         return height, width
 
 
-class Jetpack(Record):
-    """A release for Jetson, the TensorRT it brings, and the newest ONNX opset that one reads."""
+class Plan(Record):
+    """What the engine should become, by names of operations.
 
-    jetpack: str
-    tensorrt: str
-    opset: int
+    integer: convolutions in 8 bits, with their multiply-accumulates; macs: those of the whole model at one size;
+    islands: operations that stay in float32 inside float16.
+    """
 
-
-JETPACKS = (
-    Jetpack(jetpack="5.1", tensorrt="8.5.2", opset=17),
-    Jetpack(jetpack="6.0", tensorrt="8.6.2", opset=17),
-    Jetpack(jetpack="6.1, 6.2", tensorrt="10.3", opset=20),
-    Jetpack(jetpack="7.0", tensorrt="10.13", opset=24),
-)
-"""Versions from NVIDIA's release notes of JetPack, opsets from docs/operators.md of github.com/onnx/onnx-tensorrt."""
+    integer: dict[str, int]
+    macs: int
+    islands: tuple[str, ...] = ()
 
 
 class BuildRecipe(Record):
     """What to build, from which file, and what a parser should find in it.
 
-    model: an ONNX file beside build.json; expected: JetPack releases that read it; checked_with: the library whose
-    parser saw it at export.
+    model: an ONNX file beside build.json; needs, expected: what it asks of a release, and the releases that have it,
+    oldest first; checked_with: the library whose parser saw it at export.
     """
 
-    schema_version: int = 1
+    schema_version: int = 2
     model: str
     model_sha256: str
     opset: int
     flags: BuildFlags
+    plan: Plan
     quantize_nodes: int
     dequantize_nodes: int
-    expected: tuple[Jetpack, ...]
+    needs: tuple[str, ...]
+    expected: tuple[Release, ...]
     checked_with: str
 
 
@@ -97,36 +86,49 @@ def build_flags(recipe: Recipe, *, ahead_of_time: tuple[str, ...]) -> BuildFlags
     """Flags of a recipe; ahead_of_time: compute capabilities that an engine built here can serve."""
     options = recipe.tensorrt_options
     engine = options.deliver == "engine"
+
+    def serves(capability: str) -> bool:
+        return recipe.precision is not Precision.FP8 or has_fp8(capability)
+
     return BuildFlags(
         precision=recipe.precision,
         optimization_level=options.optimization_level,
         workspace_mib=options.workspace_mib,
-        detailed=not engine,
         profiles=_profiles(recipe),
-        compute_capabilities=ahead_of_time if engine else (),
+        compute_capabilities=tuple(filter(serves, ahead_of_time)) if engine else (),
     )
 
 
-def jetpacks(opset: int, operators: Mapping[str, int]) -> tuple[Jetpack, ...]:
-    """The releases that read a graph of this opset with these operators."""
-    plain = operators.keys() <= TENSORRT_8_OPERATORS
-    return tuple(row for row in JETPACKS if opset <= row.opset and (plain or not row.tensorrt.startswith("8.")))
-
-
 def build_recipe(
-    model: str, *, sha256: str, opset: int, flags: BuildFlags, operators: Mapping[str, int], checked_with: str
+    model: str,
+    *,
+    sha256: str,
+    opset: int,
+    flags: BuildFlags,
+    plan: Plan,
+    operators: Mapping[str, int],
+    checked_with: str,
 ) -> BuildRecipe:
     """The content of build.json for a graph with these counts of operators."""
+    fp8 = flags.precision is Precision.FP8
     return BuildRecipe(
         model=model,
         model_sha256=sha256,
         opset=opset,
         flags=flags,
+        plan=plan,
         quantize_nodes=operators.get(QUANTIZE, 0),
         dequantize_nodes=operators.get(DEQUANTIZE, 0),
-        expected=jetpacks(opset, operators),
+        needs=needs(opset, operators, fp8=fp8),
+        expected=reading(opset, operators, fp8=fp8),
         checked_with=checked_with,
     )
+
+
+def plan_of(program: Program, integer: Iterable[str], size: tuple[int, int], *, islands: tuple[str, ...] = ()) -> Plan:
+    """The plan of a program whose `integer` convolutions run in 8 bits; size: height and width that MACs count at."""
+    counts = macs_by_operation(program, *size)
+    return Plan(integer={name: counts[name] for name in integer}, macs=sum(counts.values()), islands=islands)
 
 
 def _profiles(recipe: Recipe) -> dict[str, Profile]:

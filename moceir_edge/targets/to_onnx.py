@@ -32,7 +32,7 @@ ON_PHONES = ("nnapi", "xnnpack")
 
 
 def write_onnx(program: Program, recipe: Recipe, calibration: Calibration, path: Path, *, unsigned: bool) -> Exported:
-    """Write a program as an ONNX file in the recipe's precision; the int8 plan lands beside it.
+    """Write a program as an ONNX file in the recipe's precision; the plan of 8 bits lies beside it.
 
     unsigned: uint8 activations, as x86 kernels want them; else signed with zero points 0, as TensorRT wants them.
     """
@@ -42,7 +42,14 @@ def write_onnx(program: Program, recipe: Recipe, calibration: Calibration, path:
     native = recipe.tensorrt_options.norms == "native"
     model = onnx_model(program, size=recipe.fixed_size, opset=recipe.opset, half=half, native_norms=native)
     skipped: tuple[Skipped, ...] = ()
-    if recipe.precision is Precision.INT8:
+    if recipe.precision is Precision.FP8:
+        from moceir_edge.compress.precision import PrecisionPlan
+        from moceir_edge.targets.float8 import quantize_float8
+
+        plan = PrecisionPlan.read(path.parent / PLAN_FILE)
+        quantize_float8(model, plan.integer)
+        skipped = plan.skipped
+    elif recipe.precision is Precision.INT8:
         from moceir_edge.compress.precision import PrecisionPlan
         from moceir_edge.targets.quantize import quantize, unsigned_activations, wide_activations
 

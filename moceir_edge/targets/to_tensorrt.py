@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from moceir_edge.artifacts import Artifact, Proof, Proofs
+from moceir_edge.compress.precision import PrecisionPlan
 from moceir_edge.errors import ArtifactError, MissingBackendError
 from moceir_edge.memory import Memory
 from moceir_edge.program.program import Program
@@ -23,15 +24,21 @@ from moceir_edge.runner import Runner
 from moceir_edge.targets.onnx_runtime import OnnxRunner
 from moceir_edge.targets.target import COUNT_SIZE, Calibration, Exported, Target, Timer
 from moceir_edge.targets.tensorrt_api import Library, gpu_missing, load_library
-from moceir_edge.targets.tensorrt_build import Parsed, build_engine, parse
-from moceir_edge.targets.tensorrt_recipe import BuildRecipe, build_flags, build_recipe
+from moceir_edge.targets.tensorrt_build import Agreement, Built, Parsed, build_engine, parse
+from moceir_edge.targets.tensorrt_recipe import BuildRecipe, build_flags, build_recipe, plan_of
+from moceir_edge.targets.tensorrt_releases import TENSORRT_8_OPSET
 from moceir_edge.targets.tensorrt_runner import EngineRunner
-from moceir_edge.targets.to_onnx import MODEL_FILE, measured_integer_share, write_onnx
+from moceir_edge.targets.to_onnx import MODEL_FILE, PLAN_FILE, measured_integer_share, write_onnx
 from moceir_edge.targets.to_onnx import TARGET as ONNX
 from moceir_edge.terms import GateState, Precision, TargetName
 
 ENGINE_FILE, BUILD_FILE = "model.engine", "build.json"
-SCRIPT_FILES = ("build.py", "build_cache.py", "build_engine.py")
+SCRIPT_FILES = tuple(
+    f"{name}.py" for name in ("build", "build_cache", "build_engine", "build_layers", "build_plan", "build_release")
+)
+LAYERS_FILE = "model.layers.json"
+"""What the engine inspector says of the engine, where a GPU here took it."""
+
 _ON_DEVICE = "an engine runs only on the kind of machine that built it: run build.py on the device"
 
 
@@ -55,23 +62,21 @@ class _TensorRT:
     def export(self, program: Program, recipe: Recipe, calibration: Calibration, folder: Path) -> Exported:
         library, path = load_library(), folder / MODEL_FILE
         written = write_onnx(program, recipe, calibration, path, unsigned=False)
-        build = _build_recipe(path, recipe, library)
+        build = _build_recipe(program, path, recipe, library)
         build.write(folder / BUILD_FILE)
         parsed = parse(library, path.read_bytes())
-        engine = _engine(parsed, path, build, wanted=recipe.tensorrt_options.deliver == "engine")
-        if recipe.tensorrt_options.deliver == "onnx":
-            for name in SCRIPT_FILES:
-                shutil.copyfile(resource("devices") / "jetson" / name, folder / name)
-        elif isinstance(engine, bytes):
-            (folder / ENGINE_FILE).write_bytes(engine)
+        agreement = None if parsed.errors else parsed.agreement(build)
+        built = _built(parsed, path, build, wanted=recipe.tensorrt_options.deliver == "engine")
+        _deliver(built, folder, recipe)
         update = {
             "model": ENGINE_FILE if (folder / ENGINE_FILE).exists() else MODEL_FILE,
             "proofs": Proofs(
-                parsed=_parsed_proof(parsed, build),
-                built=_built_proof(parsed, engine, build),
-                executed=_executed_proof(library, engine, recipe),
+                parsed=_parsed_proof(parsed, agreement, build),
+                built=_built_proof(parsed, built, build),
+                executed=_executed_proof(library, built, recipe),
             ),
             "versions": {**written.versions, library.name: library.version},
+            "integer_share": agreement.macs_share if agreement and recipe.precision is Precision.INT8 else None,
             "largest": build.flags.largest,
             "skipped": (*written.skipped, *_notes(program, path, recipe, parsed)),
         }
@@ -96,62 +101,89 @@ class _TensorRT:
         return None
 
 
-def _build_recipe(path: Path, recipe: Recipe, library: Library) -> BuildRecipe:
+def _build_recipe(program: Program, path: Path, recipe: Recipe, library: Library) -> BuildRecipe:
+    """What to build; the graph at `path` is made what TensorRT takes."""
     import onnx
 
-    from moceir_edge.targets.tensorrt_graph import operator_counts, require_symmetric
+    from moceir_edge.targets.tensorrt_graph import operator_counts, require_symmetric, with_float_weights
 
     model = onnx.load(path)
     require_symmetric(model)
+    integer: tuple[str, ...] = ()
+    islands = tuple(program.islands) if recipe.precision is Precision.FLOAT16 else ()
+    if recipe.precision.in_8_bits:
+        integer = tuple(PrecisionPlan.read(path.parent / PLAN_FILE).integer)
+        if recipe.precision is Precision.INT8 and recipe.opset <= TENSORRT_8_OPSET:
+            with_float_weights(model)
+            path.write_bytes(model.SerializeToString(deterministic=True))
     return build_recipe(
         path.name,
         sha256=sha256_of_file(path),
         opset=recipe.opset,
         flags=build_flags(recipe, ahead_of_time=library.ahead_of_time),
+        plan=plan_of(program, integer, recipe.fixed_size or COUNT_SIZE, islands=islands),
         operators=operator_counts(model),
         checked_with=library.text,
     )
 
 
-def _engine(parsed: Parsed, path: Path, build: BuildRecipe, *, wanted: bool) -> bytes | str | None:
+def _built(parsed: Parsed, path: Path, build: BuildRecipe, *, wanted: bool) -> Built | str | None:
     """An engine, the reason why there is none, or None where the parser refused or nobody here needs one."""
-    if parsed.errors or not (wanted or gpu_missing() is None):
+    here = gpu_missing() is None
+    if parsed.errors or not (wanted or here):
         return None
-    return build_engine(parsed.library, path, build.flags)
+    return build_engine(parsed.library, path, build.flags, inspect=here)
 
 
-def _parsed_proof(parsed: Parsed, build: BuildRecipe) -> Proof:
-    if parsed.errors:
+def _deliver(built: Built | str | None, folder: Path, recipe: Recipe) -> None:
+    """Put beside the model what the recipe delivers, and what the engine inspector said if it was asked."""
+    if recipe.tensorrt_options.deliver == "onnx":
+        for name in SCRIPT_FILES:
+            shutil.copyfile(resource("devices") / "jetson" / name, folder / name)
+    elif isinstance(built, Built):
+        (folder / ENGINE_FILE).write_bytes(built.engine)
+    if isinstance(built, Built) and built.layers is not None:
+        (folder / LAYERS_FILE).write_text(built.layers, encoding="utf-8")
+
+
+def _parsed_proof(parsed: Parsed, agreement: Agreement | None, build: BuildRecipe) -> Proof:
+    if agreement is None:
         more = f" (and {len(parsed.errors) - 1} more)" if len(parsed.errors) > 1 else ""
         reason = f"{parsed.library.text} refuses the graph: {parsed.errors[0]}{more}"
         return Proof(state=GateState.FAILED, reason=reason)
-    pairs = (("QUANTIZE", build.quantize_nodes), ("DEQUANTIZE", build.dequantize_nodes))
-    counts = [(kind, parsed.count(kind), expected) for kind, expected in pairs]
-    found = ", ".join(f"{count} of {expected} {kind}" for kind, count, expected in counts if expected)
-    complete = all(count == expected for _, count, expected in counts)
-    reason = f"ONNX parser of {parsed.library.text}: {parsed.layers} layers" + (f", {found}" if found else "")
-    return Proof(state=GateState.PASSED if complete else GateState.FAILED, reason=reason)
+    if agreement.problem is not None:
+        return Proof(state=GateState.FAILED, reason=f"{parsed.library.text}: {agreement.problem}")
+    found = [f"ONNX parser of {parsed.library.text}: {parsed.layers} layers"]
+    if build.plan.integer:
+        planned = f"{len(build.plan.integer)} planned {build.flags.precision} convolutions"
+        found += [
+            f"{agreement.quantize} quantizing and {agreement.dequantize} dequantizing, as in the file",
+            f"{agreement.convolutions} of {planned} between their own, {agreement.macs_share:.2f} of MACs",
+        ]
+    return Proof(state=GateState.PASSED, reason=", ".join(found))
 
 
-def _built_proof(parsed: Parsed, engine: bytes | str | None, build: BuildRecipe) -> Proof:
-    if engine is None:
+def _built_proof(parsed: Parsed, built: Built | str | None, build: BuildRecipe) -> Proof:
+    if built is None:
         return Proof(reason="the parser refused the graph" if parsed.errors else _ON_DEVICE)
-    if isinstance(engine, str):
-        return Proof(state=GateState.FAILED, reason=f"{parsed.library.text}: {engine}")
+    if isinstance(built, str):
+        return Proof(state=GateState.FAILED, reason=f"{parsed.library.text}: {built}")
     served = ", ".join(build.flags.compute_capabilities) or "of the GPU here"
-    return Proof(state=GateState.PASSED, reason=f"{parsed.library.text}, for compute capability {served}")
+    summary = built.summary(build)
+    account = f"; {summary}" if summary else ""
+    return Proof(state=GateState.PASSED, reason=f"{parsed.library.text}, for compute capability {served}{account}")
 
 
-def _executed_proof(library: Library, engine: bytes | str | None, recipe: Recipe) -> Proof:
+def _executed_proof(library: Library, built: Built | str | None, recipe: Recipe) -> Proof:
     """Whether the GPU here runs the engine on a black picture and gives finite numbers."""
     absent = gpu_missing()
     if absent is not None:
         return Proof(reason=absent)
-    if not isinstance(engine, bytes):
+    if not isinstance(built, Built):
         return Proof(reason="there is no engine to run")
     size = recipe.fixed_size or (64, 64)
     try:
-        outputs = EngineRunner(library, engine, size=recipe.fixed_size).run(np.zeros((3, *size), np.float32))
+        outputs = EngineRunner(library, built.engine, size=recipe.fixed_size).run(np.zeros((3, *size), np.float32))
     except ArtifactError as error:
         return Proof(reason=f"{error.what}: accuracy rows come from ONNX Runtime running the same ONNX file")
     finite = bool(np.isfinite(outputs.restored).all())
@@ -163,8 +195,10 @@ def _notes(program: Program, path: Path, recipe: Recipe, parsed: Parsed) -> tupl
     notes = [Skipped(what=parsed.library.text, reason=message) for message in parsed.warnings]
     if recipe.precision is Precision.INT8:
         share = measured_integer_share(program, path, recipe.fixed_size or COUNT_SIZE)
-        reason = f"TensorRT tells it only on the device; in ONNX Runtime it is {share:.2f} for the same file"
-        notes.append(Skipped(what="share of MACs in integer kernels", reason=reason))
+        reason = (
+            f"the engine inspector tells on the device; in ONNX Runtime they do {share:.2f} of MACs for the same file"
+        )
+        notes.append(Skipped(what="which kernels are integer", reason=reason))
     return tuple(notes)
 
 
@@ -172,11 +206,12 @@ def _engine_runner(artifact: Artifact, folder: Path) -> EngineRunner | str:
     """The delivered engine, or one that is built here from the ONNX file for the GPU of this machine."""
     library = load_library()
     if artifact.model == ENGINE_FILE:
-        engine: bytes | str = (folder / ENGINE_FILE).read_bytes()
+        engine = (folder / ENGINE_FILE).read_bytes()
     else:
-        engine = build_engine(library, folder / MODEL_FILE, BuildRecipe.read(folder / BUILD_FILE).flags)
-    if isinstance(engine, str):
-        return engine
+        built = build_engine(library, folder / MODEL_FILE, BuildRecipe.read(folder / BUILD_FILE).flags)
+        if isinstance(built, str):
+            return built
+        engine = built.engine
     try:
         return EngineRunner(library, engine, size=artifact.fixed_size)
     except ArtifactError as error:

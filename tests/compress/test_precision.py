@@ -14,7 +14,8 @@ from moceir_edge.compress.group_costs import modelled_costs
 from moceir_edge.compress.groups import Choice, Group, groups_of
 from moceir_edge.compress.placement import Budget, Option, Options, Placed
 from moceir_edge.compress.precision import options_of, settle_plan
-from moceir_edge.compress.ranges import EIGHT_BITS, REDUCED_LEVELS, Levels, Ranges, measure_ranges
+from moceir_edge.compress.ranges import Ranges, measure_ranges
+from moceir_edge.compress.rounding import INT8, REDUCED_LEVELS, Integers
 from moceir_edge.compress.safety import SAFETY_DB, Allowed, Simulated, summed_up
 from moceir_edge.compress.simulation import Effect, Effects, QuantizedNetwork, effect, measure_effects, simulate
 from moceir_edge.errors import GateError
@@ -216,7 +217,7 @@ def test_a_settled_plan_stays_above_the_gate(
 ) -> None:
     """Simulated as a whole, by the safety margin; each group says what it is and why."""
     plan = settle_plan(program, options, ranges, crops, references, allowed=ALLOWED, least_share=0.3)
-    together = simulate(program, plan.integer, crops, references, levels=EIGHT_BITS)
+    together = simulate(program, plan.integer, crops, references, rounding=INT8)
     assert plan.simulated == summed_up(crops, together)
     assert plan.simulated.residual_snr_db >= 10.0 + SAFETY_DB
     assert plan.integer_share >= 0.3
@@ -259,11 +260,11 @@ def test_reduced_weights_have_half_the_steps() -> None:
     program = Program(tuple(build.operations), {"restored": "only"}, (), 0)
     image = torch.tensor([0.0, 1.0, 0.0]).reshape(1, 3, 1, 1)
     ranges, step = {"only": Ranges(input=1.0, output=0.32)}, 0.32 / 127
-    for levels, weight in ((EIGHT_BITS, 38 / 127), (Levels(weights=REDUCED_LEVELS), 19 / 63)):
-        network = QuantizedNetwork(program, ranges, levels=levels)
+    for rounding, weight in ((INT8, 38 / 127), (Integers(dense_levels=REDUCED_LEVELS), 19 / 63)):
+        network = QuantizedNetwork(program, ranges, rounding=rounding)
         assert float(network(image)["restored"][0, 0, 0, 0]) == pytest.approx(round(weight / step) * step, abs=1e-6)
     crop = [Crop(image.numpy())]
-    [nothing] = simulate(program, {}, crop, restored_crops(program, crop), levels=EIGHT_BITS)
+    [nothing] = simulate(program, {}, crop, restored_crops(program, crop), rounding=INT8)
     assert nothing == Effect(noise=0.0, loss_db=None)
 
 

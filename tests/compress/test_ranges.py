@@ -9,7 +9,8 @@ import torch
 
 from moceir_edge.compress.crops import Crop
 from moceir_edge.compress.groups import candidates
-from moceir_edge.compress.ranges import measure_ranges, rounded
+from moceir_edge.compress.ranges import measure_ranges
+from moceir_edge.compress.rounding import rounded
 from moceir_edge.program.lower import lower
 from moceir_edge.program.program import Builder, Kind, Program
 from tests.targets.networks import crops, small_network

@@ -89,7 +89,7 @@ def test_a_size_is_height_then_width(tmp_path: Path) -> None:
         ),
         (f"{SHORTEST}coreml: {{weights: int8}}\n", "3: coreml: only for target coreml, not onnx"),
         (f"{SHORTEST}tensorrt: {{}}\n", "3: tensorrt: only for target tensorrt, not onnx"),
-        (f"{SHORTEST}quantize: {{}}\n", "3: quantize: only for precision int8, not float32"),
+        (f"{SHORTEST}quantize: {{}}\n", "3: quantize: only for precision int8 or fp8, not float32"),
         (f"{SHORTEST}overflow_size: [64, 64]\n", "3: overflow_size: only for precision float16, not float32"),
         ("target: coreml\nprecision: float16\n", "1: size: Core ML needs a fixed size, as [height, width]"),
         ("target: coreml\nprecision: float16\nsize: dynamic\n", "3: size: Core ML needs a fixed size"),
@@ -125,6 +125,13 @@ def test_a_size_is_height_then_width(tmp_path: Path) -> None:
         (f"{PHONE}precision: int8\nquantize: {{reduced_range: true}}\n", "4: quantize.reduced_range: is for x86"),
         ("target: coreml\nprecision: float16\nsize: [64, 64]\ngates_input: true\n", "4: gates_input: not offered"),
         ("target: onnx\nprecision: int8\ngates_input: true\n", "3: gates_input: int8 is calibrated with"),
+        ("target: onnx\nprecision: fp8\n", "2: precision: fp8 is offered for target tensorrt only, not onnx"),
+        ("target: coreml\nprecision: fp8\nsize: [64, 64]\n", "2: precision: fp8 is offered for target tensorrt only"),
+        ("target: tensorrt\nprecision: fp8\n", "opset: fp8 needs 19 or later, not 17"),
+        (
+            "target: tensorrt\nprecision: fp8\nopset: 19\nquantize:\n  reduced_range: true\n",
+            "quantize: reduced_range is for the integers of x86, not for fp8",
+        ),
         ("target: onnx\nprecision: bfloat16\n", "2: precision: bfloat16 is offered for target openvino only, not onnx"),
         (
             "target: coreml\nprecision: bfloat16\nsize: [64, 64]\n",
@@ -189,7 +196,7 @@ def test_a_problem_is_said_once(tmp_path: Path) -> None:
 
 def test_contradictions_are_refused_from_python_too() -> None:
     """The schema does not depend on a file."""
-    with pytest.raises(ValueError, match="quantize: only for precision int8, not float32"):
+    with pytest.raises(ValueError, match="quantize: only for precision int8 or fp8, not float32"):
         Recipe.model_validate({"target": "onnx", "precision": "float32", "quantize": {}})
 
 

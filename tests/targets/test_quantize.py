@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from moceir_edge.compress.groups import candidates
 from moceir_edge.compress.precision import PrecisionPlan
-from moceir_edge.compress.ranges import LEVELS, REDUCED_LEVELS, Levels
+from moceir_edge.compress.rounding import LEVELS, REDUCED_LEVELS, Integers
 from moceir_edge.compress.simulation import QuantizedNetwork
 from moceir_edge.metrics import psnr_db
 from moceir_edge.program.lower import lower
@@ -140,7 +140,7 @@ def test_unsigned_steps_are_the_same_values(signed: onnx.ModelProto) -> None:
 
 def test_graph_is_close_to_its_simulation(signed: onnx.ModelProto, program: Program, plan: PrecisionPlan) -> None:
     """NNCF rounds weights to other steps and moves biases; both stay as near to float as 8 bits allow."""
-    network = QuantizedNetwork(program, plan.integer, levels=Levels(weights=REDUCED_LEVELS))
+    network = QuantizedNetwork(program, plan.integer, rounding=Integers(dense_levels=REDUCED_LEVELS))
     simulated = ProgramRunner(network).run(picture()).restored
     exact = expected(program, picture()).restored
     assert psnr_db(simulated, outputs(signed)["restored"][0]) > 40

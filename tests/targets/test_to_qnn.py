@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from moceir_edge.compress.ranges import LEVELS, WIDE_LEVELS
+from moceir_edge.compress.rounding import LEVELS, WIDE_LEVELS
 from moceir_edge.errors import ArtifactError, GateError
 from moceir_edge.metrics import psnr_db
 from moceir_edge.program.islands import with_islands

@@ -19,6 +19,7 @@ from moceir_edge.errors import MoceirEdgeError
 from moceir_edge.network.architecture import build_architecture
 from moceir_edge.network.network import MoceIR
 from moceir_edge.program.lower import lower
+from moceir_edge.program.macs import macs
 from moceir_edge.program.program import Kind, Program
 from moceir_edge.recipe.read import read_recipe
 from moceir_edge.recipe.schema import Recipe
@@ -40,7 +41,7 @@ def installed() -> None:
     """Without TensorRT nothing here can be shown."""
     missing = TARGET.missing()
     if missing is not None:
-        pytest.skip(missing)
+        pytest.skip(f"not here: {missing}")
 
 
 @pytest.fixture(scope="module")
@@ -118,20 +119,41 @@ def test_native_norms_are_one_layer_each(program: Program, network: MoceIR, tmp_
     assert operators.count("LayerNormalization") == len(norms) > 4
     build = json.loads((tmp_path / "build.json").read_text())
     assert "5.1" not in [row["jetpack"] for row in build["expected"]]
+    assert build["needs"] == ["ONNX opset 17", "the operator LayerNormalization"]
     runner = TARGET.runner(artifact_of(program, given, exported), tmp_path)
     assert not isinstance(runner, str)
     assert_restores(runner, network)
 
 
-def test_int8_is_counted_and_not_claimed(program: Program, tmp_path: Path) -> None:
-    """All Q/DQ nodes are found again by the parser; which kernels are integer, nobody here can know."""
-    exported = export(program, recipe("int8"), tmp_path)
+@pytest.mark.parametrize("opset", [17, 20])
+def test_int8_is_counted_in_the_parsed_network(program: Program, opset: int, tmp_path: Path) -> None:
+    """Every planned convolution is found between its own pairs; their share of MACs is what the gate judges."""
+    given = Recipe.model_validate({"target": "tensorrt", "precision": "int8", "size": SIZE, "opset": opset})
+    exported = export(program, given, tmp_path)
     build = json.loads((tmp_path / "build.json").read_text())
-    assert build["quantize_nodes"] > 10
-    assert f"{build['quantize_nodes']} of {build['quantize_nodes']} QUANTIZE" in exported.proofs.parsed.reason
+    planned = PrecisionPlan.read(tmp_path / PLAN_FILE).integer
     assert exported.proofs.parsed.state is GateState.PASSED
-    assert exported.integer_share is None
-    assert any("integer kernels" in note.what for note in exported.skipped)
+    assert f"{len(planned)} of {len(planned)} planned int8 convolutions" in exported.proofs.parsed.reason
+    assert exported.integer_share == pytest.approx(sum(build["plan"]["integer"].values()) / build["plan"]["macs"])
+    assert build["plan"]["macs"] == macs(program, *SIZE)
+    assert any("inspector tells on the device" in note.reason for note in exported.skipped)
+
+
+@pytest.mark.parametrize(("opset", "kind"), [(17, TensorProto.FLOAT), (20, TensorProto.INT8)])
+def test_weights_are_what_the_oldest_release_takes(program: Program, opset: int, kind: int, tmp_path: Path) -> None:
+    """TensorRT 8 quantizes float32 weights by itself; a file for later releases alone holds integers."""
+    given = Recipe.model_validate({"target": "tensorrt", "precision": "int8", "size": SIZE, "opset": opset})
+    export(program, given, tmp_path)
+    model = onnx.load(tmp_path / "model.onnx")
+    stored = {tensor.name: tensor.data_type for tensor in model.graph.initializer if len(tensor.dims) == 4}
+    planned = PrecisionPlan.read(tmp_path / PLAN_FILE).integer
+    makers = {name: node for node in model.graph.node for name in node.output}
+
+    def origin(name: str) -> str:
+        return name if name in stored else origin(makers[name].input[0])
+
+    weights = [origin(node.input[1]) for node in model.graph.node if node.name in planned]
+    assert {stored[name] for name in weights} == {kind}
 
 
 def test_same_folder_from_two_exports(program: Program, tmp_path: Path) -> None:
