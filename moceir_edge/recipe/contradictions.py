@@ -104,6 +104,9 @@ def _qnn_contradictions(said: Mapping[str, Any]) -> Contradictions:
         yield ("gates_input",), "not offered for target qnn"
     if said.get("opset") not in (None, 17, 21):
         yield ("opset",), "target qnn writes opset 21, whose 16-bit integers it needs; leave it out"
+    quantize = said.get("quantize")
+    if isinstance(quantize, Mapping) and quantize.get("reduced_range"):
+        yield ("quantize", "reduced_range"), "is for x86, not for Qualcomm's NPUs"
 
 
 def _activation_bits(said: Mapping[str, Any]) -> Any:

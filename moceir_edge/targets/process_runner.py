@@ -20,6 +20,9 @@ import numpy as np
 from moceir_edge.errors import ArtifactError
 from moceir_edge.runner import Image, Outputs
 
+_PATIENCE_S = 10
+"""How long a process that no longer answers may take to end by itself."""
+
 
 class ProcessRunner:
     """Restores pictures with a command; the process ends with its runner.
@@ -63,11 +66,19 @@ class ProcessRunner:
         line = self._process.stdout.readline()
         if not line:
             raise self._ended()
-        found: dict[str, Any] = json.loads(line)
+        try:
+            found: dict[str, Any] = json.loads(line)
+        except ValueError:
+            self._process.kill()  # what speaks another language may go on doing so
+            raise self._ended() from None
         return found
 
     def _ended(self) -> ArtifactError:
-        self._process.wait()
+        try:
+            self._process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:  # it closed its output and lives on
+            self._process.kill()
+            self._process.wait()
         self._log.seek(0)
         said = self._log.read().decode(errors="replace")
         reason = reason_of(said, self._process.returncode)

@@ -14,6 +14,9 @@ _FIXED_POINT = (0x03, 0x04)
 """High bytes of QNN's fixed-point types, signed and unsigned; the low byte says the bits in hexadecimal digits
 (QNN_DATATYPE_UFIXED_POINT_16 is 0x0416), as for floats (0x0232 is computed in float16 where the option says so)."""
 
+_FLOAT = 0x02
+"""High byte of QNN's floats; what is neither is indices and truth values."""
+
 _CONVOLUTIONS = ("Conv2d", "DepthWiseConv2d")
 
 
@@ -60,4 +63,6 @@ def _is_integer(code: int) -> bool:
 
 
 def _format(code: int) -> str:
-    return f"{code & 0xFF:x}-bit integers" if _is_integer(code) else "floats"
+    if _is_integer(code):
+        return f"{code & 0xFF:x}-bit integers"
+    return "floats" if code >> 8 == _FLOAT else "others"

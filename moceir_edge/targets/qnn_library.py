@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from moceir_edge.errors import ArtifactError
 from moceir_edge.recipe.schema import Chip
-from moceir_edge.targets import qnn_process
 from moceir_edge.targets.process_runner import ProcessRunner, reason_of
 
 REPAIR = "pip install 'moceir-edge[qnn]'"
@@ -55,7 +54,8 @@ def compile_context(model: Path, context: Path, graphs: Path, npu: Npu) -> None:
     ended = subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL)
     if ended.returncode != 0 or not context.exists():
         reason = reason_of(ended.stderr.decode(errors="replace"), ended.returncode)
-        remedy = "the compiler takes no picture much larger than 128x128: set a smaller size, or keep fewer experts"
+        size = "finalize" in reason or ended.returncode < 0  # what products over too many pixels end with
+        remedy = "set a smaller size: 128x128 is known to compile" if size else "export it again"
         raise ArtifactError(f"Qualcomm's compiler refuses the model for {npu.name}: {reason}", remedy)
 
 
@@ -74,4 +74,4 @@ def _command(*parts: str | Npu) -> list[str]:
     *texts, npu = parts
     assert isinstance(npu, Npu)
     numbers = [str(npu.htp_arch), str(npu.soc_model)]
-    return [sys.executable, "-P", str(qnn_process.__spec__.origin), *map(str, texts), *numbers]
+    return [sys.executable, "-P", str(Path(__file__).with_name("qnn_process.py")), *map(str, texts), *numbers]

@@ -147,6 +147,10 @@ def test_a_size_is_height_then_width(tmp_path: Path) -> None:
             "4: gates_input: not offered for target qnn",
         ),
         (
+            "target: qnn\nprecision: int8\nsize: [64, 64]\nquantize: {reduced_range: true}\n",
+            "4: quantize.reduced_range: is for x86, not for Qualcomm's NPUs",
+        ),
+        (
             "target: qnn\nprecision: int8\nsize: [64, 64]\nqnn: {chip: tensor_g4}\n",
             "4: qnn.chip: ",
         ),

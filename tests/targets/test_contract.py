@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -193,6 +194,20 @@ def test_missing_libraries_have_a_repair(name: TargetName, monkeypatch: pytest.M
         require_target(recipe_for(name, full(name)))
     assert caught.value.what.startswith(f"target {name}: ")
     assert caught.value.remedy == remedy
+
+
+def test_targets_load_where_no_library_is() -> None:
+    """In a process of its own, where nothing has been imported before: each says what it lacks."""
+    blocked = sorted({library for libraries in LIBRARIES.values() for library in libraries})
+    lines = (
+        "import sys",
+        f"sys.modules.update(dict.fromkeys({blocked!r}))",
+        "from moceir_edge.targets.target import target_of",
+        "from moceir_edge.terms import TargetName",
+        "print(all(target_of(name).missing() for name in TargetName))",
+    )
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "True", done.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)
