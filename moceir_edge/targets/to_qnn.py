@@ -124,10 +124,8 @@ def _emulation(folder: Path, recipe: Recipe) -> Proof:
     size, npu, limit_db = size_of(recipe), npu_of(recipe), _EMULATED_DB[recipe.precision]
     noise = np.random.default_rng(0).random((3, *size), np.float32)
     pictures: dict[str, Image] = {"black": np.zeros_like(noise), "noise": noise}
-    runner, other = (
-        emulated(folder / CONTEXT_FILE, npu, size=size),
-        OnnxRunner(folder / MODEL_FILE, size=size, wide_sums=True),
-    )
+    runner = emulated(folder / CONTEXT_FILE, npu, size=size)
+    other = OnnxRunner(folder / MODEL_FILE, size=size, wide_sums=True)
     found = {}
     for name, picture in pictures.items():
         restored = runner.run(picture).restored

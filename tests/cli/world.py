@@ -172,7 +172,7 @@ RECIPES = {
     "broken": "target: [onnx\n",
     "unknown": "target: onnx\nprecision: float32\nspeed: 9\nquantize: {bits: 4}\n",
     "doubled": "target: onnx\nprecision: float32\ntarget: coreml\nsize: dynamic\nprecision: int8\n",
-    "contradictory": "target: coreml\nprecision: int8\nonnx: {providers: [cpu]}\noverflow_size: [64, 64]\n",
+    "contradictory": "target: coreml\nprecision: bfloat16\nonnx: {providers: [cpu]}\noverflow_size: [64, 64]\n",
     "everything": "target: onnx\nspeed: 9\ntarget: onnx\nprecision: float32\nquantize: {crop: 9}\n"
     "limits:\n  parity_db: {value: 20}\n",
     "size": "target: onnx\nprecision: float32\nsize: [60, 64]\n",
