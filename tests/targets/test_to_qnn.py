@@ -16,6 +16,7 @@ from moceir_edge.metrics import psnr_db
 from moceir_edge.program.islands import with_islands
 from moceir_edge.program.lower import lower
 from moceir_edge.program.program import Program
+from moceir_edge.recipe.schema import Chip
 from moceir_edge.runner import NetworkRunner
 from moceir_edge.targets import qnn_library
 from moceir_edge.targets.to_onnx import MODEL_FILE
@@ -60,6 +61,19 @@ def test_integers_run_on_the_emulated_npu(program: Program, tmp_path: Path, bits
     restored = runner.run(picture()).restored
     wanted = NetworkRunner(small_network()).run(picture()).restored
     assert psnr_db(wanted, restored) > LEAST_DB[bits]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chip", qnn_library.NPUS)
+def test_every_chip_has_its_own_context(program: Program, tmp_path: Path, chip: Chip) -> None:
+    """The compiler knows them all, and says for which one a context is."""
+    given = recipe("qnn", "float16", qnn={"chip": chip})
+    artifact = exported(TARGET, program, given, tmp_path)
+    npu = qnn_library.NPUS[chip]
+    assert npu.name in artifact.proofs.built.reason
+    assert f"HTP v{npu.htp_arch}" in artifact.proofs.emulated.reason
+    assert artifact.proofs.emulated.state is GateState.PASSED
+    assert artifact.counts.integer_share is None
 
 
 def test_wide_activations_keep_their_ranges(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
