@@ -333,8 +333,46 @@ def test_key_holds_what_an_engine_depends_on() -> None:
     trt = SimpleNamespace(__version__="10.3.0")
     build = {"model_sha256": "m", "flags": {"precision": "int8"}}
     key = cache.engine_key(trt, build)
-    assert set(key) == {"model", "tensorrt", "cuda", "compute_capability", "driver", "flags"}
+    assert set(key) == {"model", "tensorrt", "cuda", "compute_capability", "gpu", "board", "driver", "flags"}
     paths = {cache.engine_path(Path(), {**key, name: "another"}) for name in key} | {cache.engine_path(Path(), key)}
     assert len(paths) == len(key) + 1
     timings = {cache.timing_path(Path(), {**key, name: "another"}) for name in key} | {cache.timing_path(Path(), key)}
     assert len(timings) == len(key) - 1
+
+
+class FakeDriver:
+    """A GPU of compute capability 8.7, as the driver tells of it."""
+
+    def __init__(self, name: bytes, multiprocessors: int) -> None:
+        self.name, self.attributes = name, {75: 8, 76: 7, 16: multiprocessors}
+
+    def cuInit(self, flags: int) -> int:  # noqa: N802 (the driver's own name)
+        return flags
+
+    def cuDeviceGetAttribute(self, value: Any, attribute: int, device: int) -> int:  # noqa: N802
+        value._obj.value = self.attributes[attribute]
+        return device
+
+    def cuDeviceGetName(self, text: Any, length: int, device: int) -> int:  # noqa: N802
+        text.value = self.name[: length - 1]
+        return device
+
+    def cuDriverGetVersion(self, value: Any) -> int:  # noqa: N802
+        value._obj.value = 12060
+        return 0
+
+
+def test_gpus_of_one_compute_capability_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """AGX Orin and Orin Nano are both 8.7: an engine and timings of one are not those of the other."""
+    cache, paths = script("build_cache"), set()
+    boards = [("Orin", 16, "AGX Orin"), ("Orin", 8, "AGX Orin"), ("nvgpu", 8, "AGX Orin"), ("nvgpu", 8, "Orin Nano")]
+    for name, multiprocessors, board in boards:
+        driver = FakeDriver(name.encode(), multiprocessors)
+        (tmp_path / "model").write_bytes(f"NVIDIA Jetson {board} Developer Kit\0".encode())
+        monkeypatch.setattr(cache, "BOARD_NOTE", tmp_path / "model")
+        monkeypatch.setattr(cache, "shared_library", lambda *names, d=driver: d if "libcuda.so.1" in names else None)
+        key = cache.engine_key(SimpleNamespace(__version__="10.3.0"), {"model_sha256": "m", "flags": {}})
+        assert (key["compute_capability"], key["gpu"]) == ("8.7", f"{name}, {multiprocessors} multiprocessors")
+        assert key["board"] == f"NVIDIA Jetson {board} Developer Kit"
+        paths |= {cache.engine_path(Path(), key), cache.timing_path(Path(), key)}
+    assert len(paths) == 2 * len(boards)
