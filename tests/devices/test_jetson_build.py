@@ -287,7 +287,7 @@ def test_cache_that_cannot_be_written_is_said_before_minutes_of_building(artifac
 INSPECTED = {"Layers": [{"Name": "a + conv", "LayerType": "CaskConvolution", "Weights": {"Type": "Half"}}]}
 
 
-def fake_engine(context: SimpleNamespace) -> SimpleNamespace:
+def fake_engine(context: SimpleNamespace | None) -> SimpleNamespace:
     """As much of TensorRT as reading an engine back takes."""
     inspector = SimpleNamespace(get_engine_information=lambda kind: json.dumps(INSPECTED))
     engine = SimpleNamespace(create_engine_inspector=lambda: inspector, create_execution_context=lambda: context)
@@ -376,3 +376,18 @@ def test_gpus_of_one_compute_capability_are_told_apart(monkeypatch: pytest.Monke
         assert key["board"] == f"NVIDIA Jetson {board} Developer Kit"
         paths |= {cache.engine_path(Path(), key), cache.timing_path(Path(), key)}
     assert len(paths) == 2 * len(boards)
+
+
+def test_engine_is_inspected_without_memory_for_a_context(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the weights say is kept, and that types of open sizes are not known is said."""
+    trt, path = fake_engine(None), tmp_path / "key.engine"
+    path.write_bytes(b"own")
+    build = {
+        "flags": {"profiles": {"image": {"optimum": [1, 3, 480, 640]}}, "precision": "int8"},
+        "plan": {"integer": {"conv": 7}, "macs": 10, "islands": []},
+    }
+    log = SimpleNamespace(messages=["out of memory"])
+    found = script("build").loaded(trt, path, build, {"compute_capability": "8.7"}, log)
+    assert found["account"]["integer"]["others"] == {"conv": "float16"}
+    assert "types stay unknown: out of memory" in capsys.readouterr().err
+    assert not hasattr(trt.inspector, "execution_context")
