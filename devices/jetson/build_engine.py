@@ -122,7 +122,8 @@ def serve(trt, config, capabilities):
     """Build for these compute capabilities, as in "8.6"."""
     config.num_compute_capabilities = len(capabilities)
     for index, text in enumerate(capabilities):
-        if not config.set_compute_capability(getattr(trt.ComputeCapability, "SM" + text.replace(".", "")), index):
+        known = getattr(trt.ComputeCapability, "SM" + text.replace(".", ""), None)
+        if known is None or not config.set_compute_capability(known, index):
             raise Problem("TensorRT does not build for compute capability {}".format(text), 3)
 
 

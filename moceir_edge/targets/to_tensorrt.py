@@ -32,7 +32,8 @@ from moceir_edge.terms import GateState, Precision, TargetName
 
 ENGINE_FILE, BUILD_FILE = "model.engine", "build.json"
 SCRIPT_FILES = tuple(
-    f"{name}.py" for name in ("build", "build_cache", "build_engine", "build_layers", "build_plan", "build_release")
+    f"{name}.py"
+    for name in ("build", "build_cache", "build_engine", "build_layers", "build_plan", "build_read", "build_release")
 )
 LAYERS_FILE = "model.layers.json"
 """What the engine inspector says of the engine, where a GPU here took it."""

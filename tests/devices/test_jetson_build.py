@@ -179,13 +179,56 @@ def test_missing_model_is_said(artifact: Path, stand_in: Path) -> None:
         ("{", "no usable build.json"),
         ("[]", "has schema None, this script reads 2"),
         ('{"schema_version": 1}', "has schema 1, this script reads 2: copy both from one export"),
-        ('{"schema_version": 2, "model": "model.onnx"}', "build.json lacks model_sha256, flags"),
+        ("null", "has schema None"),
+        ("3", "has schema None"),
+        ("[" * 100_000, "no usable build.json"),
+        (
+            '{"schema_version": 2, "model": "model.onnx"}',
+            "build.json is damaged: model_sha256 is missing; flags is missing; plan is missing and 4 more",
+        ),
     ],
+    ids=["cut", "list", "older", "null", "number", "deep", "incomplete"],
 )
 def test_damaged_recipe_is_said(artifact: Path, stand_in: Path, text: str, reason: str) -> None:
     """build.json that is cut off, of another release of this project, or incomplete."""
     (artifact / "build.json").write_text(text)
     code, said, _ = run_script(artifact, stand_in)
+    assert code == 2
+    assert reason in said["reason"]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "reason"),
+    [
+        ("flags", {}, "flags.precision is missing; flags.optimization_level is missing"),
+        ("flags", None, "flags is no object"),
+        ("flags.precision", "int4", 'flags.precision is "int4"'),
+        ("flags.tf32", 0, "flags.tf32 is 0"),
+        ("flags.workspace_mib", -1, "flags.workspace_mib is -1"),
+        ("flags.compute_capabilities", ["new"], 'flags.compute_capabilities.0 is "new"'),
+        (
+            "flags.profiles",
+            {"image": {"minimum": [1, 3, 8, 8], "optimum": 8, "maximum": [0]}},
+            "image.optimum is no list",
+        ),
+        ("model", 5, "model is 5"),
+        ("model", "a\0b", "is not beside build.json"),
+        ("expected", [{}], "expected.0.tensorrt is missing"),
+        ("expected", [{"tensorrt": "ten", "jetpack": "6.1"}], 'expected.0.tensorrt is "ten"'),
+        ("expected", 3, "expected is no list"),
+        ("plan.integer", {"conv": True}, "plan.integer.conv is true"),
+        ("quantize_nodes", "0", 'quantize_nodes is "0"'),
+    ],
+)
+def test_damage_in_the_recipe_is_said_with_its_place(
+    artifact: Path, stand_in: Path, place: str, value: Any, reason: str
+) -> None:
+    """Before TensorRT starts, in the line that the caller reads."""
+    build = json.loads((artifact / "build.json").read_text())
+    *outer, last = place.split(".")
+    (build[outer[0]] if outer else build)[last] = value
+    (artifact / "build.json").write_text(json.dumps(build))
+    code, said, _ = run_script(artifact, stand_in, "--parse-only")
     assert code == 2
     assert reason in said["reason"]
 
