@@ -36,11 +36,13 @@ from moceir_edge.recipe.schema import Recipe
 from moceir_edge.records import Record
 from moceir_edge.resources import bundled
 from moceir_edge.targets.target import COUNT_SIZE
+from moceir_edge.targets.tensorrt_recipe import BuildRecipe
+from moceir_edge.targets.to_tensorrt import BUILD_FILE
 from moceir_edge.terms import SIZE_MULTIPLE, GateState, Precision, TargetName
 
 PRECISIONS = (Precision.FLOAT32, Precision.FLOAT16, Precision.INT8, Precision.FP8)
-FP8_OPSET = 20
-"""What JetPack 6.1 and later read, and no release without FP8 does."""
+JETPACK_6_1_OPSET = 20
+"""What JetPack 6.1 and later read, and no release without FP8 does; fp8 is written in it."""
 SIZES: tuple[Literal["fixed", "open"], ...] = ("fixed", "open")
 SMALL = (128, 128)
 
@@ -48,7 +50,7 @@ SMALL = (128, 128)
 class Cell(Record):
     """One combination: what the parser and the builder said, and what was written.
 
-    engine_bytes: None where no engine was asked for or made. integer_share: of MACs, in the parsed network.
+    engine_bytes: None where no engine was asked for or made. share_in_8_bits: of MACs, in the parsed network.
     """
 
     model: str
@@ -58,7 +60,7 @@ class Cell(Record):
     built: Proof
     model_bytes: int
     engine_bytes: int | None
-    integer_share: float | None
+    share_in_8_bits: float | None
     seconds: float
 
     @property
@@ -78,14 +80,14 @@ class Grid(Record):
     @property
     def table(self) -> str:
         """As Markdown."""
-        head = ("model", "precision", "size", "parsed", "built", "ONNX MB", "engine MB", "MACs in int8", "s")
+        head = ("model", "precision", "size", "parsed", "built", "ONNX MB", "engine MB", "MACs in 8 bits", "s")
         lines = [head, tuple("---" for _ in head), *map(_row, self.cells)]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _row(cell: Cell) -> tuple[str, ...]:
     engine = "–" if cell.engine_bytes is None else f"{cell.engine_bytes / 1e6:.1f}"
-    share = "–" if cell.integer_share is None else f"{100 * cell.integer_share:.0f} %"
+    share = "–" if cell.share_in_8_bits is None else f"{100 * cell.share_in_8_bits:.0f} %"
     states = (state.value.replace("_", " ") for state in (cell.parsed.state, cell.built.state))
     sizes = (f"{cell.model_bytes / 1e6:.1f}", engine, share, f"{cell.seconds:.0f}")
     return (cell.model, cell.precision, cell.size, *states, *sizes)
@@ -121,7 +123,7 @@ def measure_grid(
                 built=exported.proofs.built,
                 model_bytes=(folder / "model.onnx").stat().st_size,
                 engine_bytes=engine.stat().st_size if engine.exists() else None,
-                integer_share=exported.integer_share,
+                share_in_8_bits=_share_in_8_bits(folder, exported.proofs.parsed),
                 seconds=time.monotonic() - start,
             )
         )
@@ -135,6 +137,14 @@ def measure_grid(
     return grid
 
 
+def _share_in_8_bits(folder: Path, parsed: Proof) -> float | None:
+    """That of the planned convolutions: a network that passed has each of them between layers of its own."""
+    plan = BuildRecipe.read(folder / BUILD_FILE).plan
+    if not plan.integer or parsed.state is not GateState.PASSED:
+        return None
+    return sum(plan.integer.values()) / plan.macs
+
+
 def recipe_of(precision: Precision, kind: Literal["fixed", "open"], size: tuple[int, int], *, engines: bool) -> Recipe:
     """What one combination asks for; an open float16 ends at twice the fixed size, or its islands take minutes."""
     said: dict[str, object] = {
@@ -146,7 +156,7 @@ def recipe_of(precision: Precision, kind: Literal["fixed", "open"], size: tuple[
     if precision.in_8_bits:
         said["quantize"] = {"pictures": 1, "crop": min(size)}
     if precision is Precision.FP8:
-        said["opset"] = FP8_OPSET
+        said["opset"] = JETPACK_6_1_OPSET
     if precision is Precision.FLOAT16 and kind == "open":
         said["overflow_size"] = [2 * side for side in size]
     return Recipe.model_validate(said)

@@ -74,11 +74,12 @@ MODELS = ("full", "slim", "narrowed")
 
 @pytest.mark.parametrize(("model", "precision", "size"), list(product(MODELS, PRECISIONS, SIZES)))
 def test_nvidias_parser_accepts(model: str, precision: Precision, size: str, grid: tuple[int, Path]) -> None:
-    """The graph of each combination, and in int8 every planned convolution between its own pairs."""
+    """The graph of each combination, and in 8 bits every planned convolution between its own pairs."""
     cell = next(c for c in read(grid).cells if (c.model, c.precision, c.size) == (model, precision, size))
     assert cell.parsed.state is GateState.PASSED
     assert (f"planned {precision} convolutions" in cell.parsed.reason) is precision.in_8_bits
-    assert (cell.integer_share is not None) is (precision is Precision.INT8)
+    assert (cell.share_in_8_bits is not None) is precision.in_8_bits
+    assert cell.share_in_8_bits is None or 0.5 < cell.share_in_8_bits < 1
 
 
 def read(grid: tuple[int, Path]) -> Grid:
@@ -93,6 +94,8 @@ def test_command_ends_well_and_writes_a_table(grid: tuple[int, Path]) -> None:
     lines = (out / "grid.md").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 2 + len(MODELS) * len(PRECISIONS) * len(SIZES)
     assert "| narrowed | int8 | open | passed | not run |" in "\n".join(lines)
+    assert "MACs in 8 bits" in lines[0]
+    assert all(" % |" in line for line in lines if "| fp8 |" in line)
     assert len(set(read(grid).models.values())) == len(MODELS)
 
 

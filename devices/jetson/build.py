@@ -26,45 +26,19 @@ from build_cache import (
     keep_engine,
     replace,
     require_writable,
-    sha256,
     timing_path,
     write_json,
 )
 from build_engine import build, inspect, make_log, parse
 from build_layers import UnreadableError, account
 from build_plan import compare
+from build_read import read_recipe
 from build_release import require_gpu, require_release
-
-FIELDS = ("model", "model_sha256", "flags", "plan", "needs", "expected", "quantize_nodes", "dequantize_nodes")
 
 
 def say(text):
     """A line for people."""
     print(text, file=sys.stderr, flush=True)
-
-
-def read_recipe(folder):
-    """build.json and the model's bytes, refused if something is missing or the model is another one."""
-    try:
-        recipe = json.loads((folder / "build.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise Problem("{}: no usable build.json: {}; export again".format(folder, error), 2) from error
-    schema = recipe.get("schema_version") if isinstance(recipe, dict) else None
-    if schema != 2:
-        raise Problem("build.json has schema {}, this script reads 2: copy both from one export".format(schema), 2)
-    missing = [name for name in FIELDS if name not in recipe]
-    if missing:
-        raise Problem("build.json lacks {}: export again".format(", ".join(missing)), 2)
-    try:
-        model = (folder / recipe["model"]).read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise Problem(
-            "{} is not beside build.json ({}): copy the artifact again".format(recipe["model"], reason), 2
-        ) from error
-    if sha256(model) != recipe["model_sha256"]:
-        raise Problem("{} was altered (its sha256 differs): copy the artifact again".format(recipe["model"]), 2)
-    return recipe, model
 
 
 def load_tensorrt():

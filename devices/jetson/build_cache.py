@@ -15,9 +15,10 @@ import json
 import os
 from pathlib import Path
 
-COMPUTE_CAPABILITY_MAJOR, COMPUTE_CAPABILITY_MINOR = 75, 76  # CUdevice_attribute in cuda.h
+COMPUTE_CAPABILITY_MAJOR, COMPUTE_CAPABILITY_MINOR, MULTIPROCESSORS = 75, 76, 16  # CUdevice_attribute in cuda.h
 CUDA_RUNTIMES = ("libcudart.so", "libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0")
 DRIVER_NOTES = (Path("/etc/nv_tegra_release"), Path("/proc/driver/nvidia/version"))
+BOARD_NOTE = Path("/proc/device-tree/model")
 
 
 class Problem(Exception):  # noqa: N818 (an outcome to report, not a programming error)
@@ -50,9 +51,25 @@ def shared_library(*names):
     return None
 
 
+def gpu_name(driver):
+    """Name and size of the first GPU, as in "Orin, 16 multiprocessors"; None where the driver does not say.
+
+    GPUs of one compute capability differ in their size, and those of different boards may share a name.
+    """
+    text, size = ctypes.create_string_buffer(256), integer_from(driver, "cuDeviceGetAttribute", MULTIPROCESSORS, 0)
+    if driver.cuDeviceGetName(text, len(text), 0) != 0:
+        return None
+    return "{}, {} multiprocessors".format(text.value.decode("utf-8", "replace"), size)
+
+
+def board_name():
+    """The board as its device tree names it, None on a machine that has none."""
+    return BOARD_NOTE.read_text(encoding="utf-8").strip("\0\n ") if BOARD_NOTE.is_file() else None
+
+
 def machine():
-    """CUDA, compute capability and driver of the first GPU; None for what cannot be asked."""
-    found = {"cuda": None, "compute_capability": None, "driver": None}
+    """CUDA, GPU and driver of the first GPU, and its board; None for what cannot be asked."""
+    found = {"cuda": None, "compute_capability": None, "gpu": None, "board": board_name(), "driver": None}
     runtime = shared_library(*CUDA_RUNTIMES)
     if runtime is not None:
         found["cuda"] = integer_from(runtime, "cudaRuntimeGetVersion")
@@ -62,6 +79,7 @@ def machine():
     major = integer_from(driver, "cuDeviceGetAttribute", COMPUTE_CAPABILITY_MAJOR, 0)
     minor = integer_from(driver, "cuDeviceGetAttribute", COMPUTE_CAPABILITY_MINOR, 0)
     found["compute_capability"] = None if major is None else "{}.{}".format(major, minor)
+    found["gpu"] = gpu_name(driver)
     notes = [path.read_text(encoding="utf-8").splitlines()[0].strip() for path in DRIVER_NOTES if path.is_file()]
     found["driver"] = " | ".join([str(integer_from(driver, "cuDriverGetVersion")), *notes])
     return found
@@ -85,7 +103,7 @@ def engine_path(cache, key):
 
 def timing_path(cache, key):
     """Where the timing cache of this machine lies: of all of a key but the model and the flags."""
-    here = {name: key[name] for name in ("tensorrt", "cuda", "compute_capability", "driver")}
+    here = {name: value for name, value in key.items() if name not in ("model", "flags")}
     return cache / "timing-{}.cache".format(sha256(json.dumps(here, sort_keys=True).encode())[:16])
 
 

@@ -122,7 +122,8 @@ def serve(trt, config, capabilities):
     """Build for these compute capabilities, as in "8.6"."""
     config.num_compute_capabilities = len(capabilities)
     for index, text in enumerate(capabilities):
-        if not config.set_compute_capability(getattr(trt.ComputeCapability, "SM" + text.replace(".", "")), index):
+        known = getattr(trt.ComputeCapability, "SM" + text.replace(".", ""), None)
+        if known is None or not config.set_compute_capability(known, index):
             raise Problem("TensorRT does not build for compute capability {}".format(text), 3)
 
 
@@ -153,7 +154,8 @@ def build(trt, parsed, flags, log, timing=None):
 def inspect(trt, engine, profiles, log):
     """The engine inspector's JSON of an engine, or None where this device does not load it.
 
-    profiles: by input, as in the flags; sizes that are open are set to the tuned ones, or formats stay unknown.
+    profiles: by input, as in the flags; sizes that are open are set to the tuned ones. Where the device has no memory
+    left for that, the inspector is asked without, and the formats of tensors stay unknown, which is said.
     """
     loaded = trt.Runtime(log).deserialize_cuda_engine(engine)
     if loaded is None:
@@ -161,9 +163,13 @@ def inspect(trt, engine, profiles, log):
     inspector = loaded.create_engine_inspector()
     if profiles:
         context = loaded.create_execution_context()
-        for name, shapes in profiles.items():
-            context.set_input_shape(name, tuple(shapes["optimum"]))
-        inspector.execution_context = context
+        if context is None:
+            reason = "; ".join(log.messages[-3:]) or "no reason given"
+            print("no size can be set for the inspector, types stay unknown: {}".format(reason), file=sys.stderr)
+        else:
+            for name, shapes in profiles.items():
+                context.set_input_shape(name, tuple(shapes["optimum"]))
+            inspector.execution_context = context
     return inspector.get_engine_information(trt.LayerInformationFormat.JSON)
 
 

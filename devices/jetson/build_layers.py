@@ -18,17 +18,19 @@ import re
 from collections import Counter
 
 WORDS = (
-    ("fp8", ("fp8",)),
+    ("fp8", ("fp8", "float8", "e4m3")),
     ("int8", ("int8",)),
     ("float16", ("half", "fp16")),
     ("bfloat16", ("bf16", "bfloat16")),
     ("float32", ("float", "fp32")),
 )
-"""Types as the inspector words them, in the order in which they are looked for: "bfloat16" ends in a "float16"."""
+"""Types as the inspector words them, in the order in which they are looked for: "bfloat16" ends in "float16",
+"float8" begins with "float"."""
 
 MOVING = ("Reformat", "NoOp", "Constant", "Shuffle", "Shape", "Signal", "Wait")
 """Layers that compute nothing: what they say about an operation's name is not its kernel."""
 
+UNKNOWN = "N/A due to dynamic shapes"
 HIDDEN = re.compile(r"\{ForeignNode\[")
 ONNX_NAME = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
 PART = re.compile(r"[^\s(),+|]+")
@@ -49,9 +51,9 @@ def tensor_type(tensor):
     return type_of(tensor.get("DataType", tensor.get("Datatype", tensor.get("Format/Datatype", ""))))
 
 
-def types(layer, *sides):
-    """The types of a layer's inputs or outputs, as far as it says them."""
-    found = [tensor_type(tensor) for side in sides for tensor in layer.get(side, [])]
+def types(layer, side):
+    """The types of a layer's "Inputs" or "Outputs", as far as it says them."""
+    found = [tensor_type(tensor) for tensor in layer.get(side, [])]
     return [kind for kind in found if kind is not None]
 
 
@@ -112,12 +114,15 @@ def convolution_types(layers, names):
 
 
 def island_types(layers, islands):
-    """Whether each float32 island is seen in float32: it, its steps (`island.step`) or what they read and give."""
+    """Whether each float32 island gives float32: it or one of its steps (`island.step`).
+
+    What it reads is no sign: a layer that reads float32 and gives float16 may have computed in either.
+    """
     held = holders(layers)
     found = {}
     for island in islands:
         own = [layer for name in held if name == island or name.startswith(island + ".") for layer in held[name]]
-        kinds = {kind for layer in own for kind in types(layer, "Inputs", "Outputs")}
+        kinds = {kind for layer in own for kind in types(layer, "Outputs")}
         found[island] = "float32" if "float32" in kinds else " and ".join(sorted(kinds)) or None
     return found
 
@@ -136,8 +141,13 @@ def account(information, recipe):
     done = sum(macs for name, macs in plan["integer"].items() if name not in integer["others"])
     integer["macs_share"] = done / plan["macs"] if plan["macs"] else 0.0
     islands = against(island_types(layers, plan["islands"]), "float32")
-    hidden = sum(1 for layer in layers if HIDDEN.search(layer.get("Name", "")))
-    result = {"integer": integer, "islands": islands, "hidden_blocks": hidden, "layers_by_type": layer_types(layers)}
+    result = {
+        "integer": integer,
+        "islands": islands,
+        "hidden_blocks": sum(1 for layer in layers if HIDDEN.search(layer.get("Name", ""))),
+        "unknown_types": sum(1 for layer in layers if UNKNOWN in json.dumps(layer)),
+        "layers_by_type": layer_types(layers),
+    }
     return dict(result, summary=summary(result, wanted))
 
 
@@ -156,6 +166,8 @@ def summary(result, wanted):
     ]
     if result["hidden_blocks"]:
         parts.append("{} blocks whose layers are not listed".format(result["hidden_blocks"]))
+    if result["unknown_types"]:
+        parts.append("{} layers whose types are not known without a size".format(result["unknown_types"]))
     return "; ".join(parts)
 
 

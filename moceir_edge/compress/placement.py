@@ -94,17 +94,18 @@ class Budget(Record):
         return max([noise, *(loss / self.loss_db for loss in option.losses.values())])
 
 
-def place(groups: Sequence[Options], budget: Budget, *, least_share: float) -> tuple[Placed, ...]:
+def place(groups: Sequence[Options], budget: Budget, *, least_share: float, fewer: str = "int8") -> tuple[Placed, ...]:
     """The cheapest choices within a budget.
 
-    least_share: of all MACs that have to be in integers, or as many as can be. GateError where that is too loud.
+    least_share: of all MACs that have to be in fewer bits, or as many as can be. fewer: what people call those.
+    GateError where that is too loud.
     """
     possible = sum(group.largest_share for group in groups)
     least_share = min(least_share, possible * (1 - GAP))
     chosen = _solve(groups, budget, least_share=least_share)
     if chosen is None:
-        raise _impossible(groups, budget, least_share=least_share)
-    return tuple(_placed(group, option) for group, option in zip(groups, chosen, strict=True))
+        raise _impossible(groups, budget, least_share=least_share, fewer=fewer)
+    return tuple(_placed(group, option, fewer) for group, option in zip(groups, chosen, strict=True))
 
 
 def noise_db(noise: float) -> float:
@@ -149,28 +150,28 @@ def _loss_of(task: str, option: Option) -> float:
     return option.losses.get(task, 0.0)
 
 
-def _placed(group: Options, option: Option) -> Placed:
-    return Placed(name=group.name, chosen=option, float_cost=group.options[0].cost, reason=_reason(group, option))
+def _placed(group: Options, option: Option, fewer: str) -> Placed:
+    reason = _reason(group, option, fewer)
+    return Placed(name=group.name, chosen=option, float_cost=group.options[0].cost, reason=reason)
 
 
-def _reason(group: Options, chosen: Option) -> str:
+def _reason(group: Options, chosen: Option, fewer: str) -> str:
     base = group.options[0]
     if chosen.choice is not Choice.FLOAT:
-        worth = "" if chosen.cost < base.cost else "; dearer than float, taken for the share of MACs in integers"
+        worth = "" if chosen.cost < base.cost else f"; dearer than float, taken for the share of MACs in {fewer}"
         return f"costs {chosen.cost / base.cost:.2f} of float; {chosen.harm}{worth}"
     best = group.cheapest
+    named = best.choice.replace("int8", fewer) if isinstance(best.choice, Choice) else best.choice
     if best.cost >= base.cost:
-        return f"{best.choice} costs {best.cost / base.cost:.2f} times as much as float"
-    return (
-        f"{best.choice} would cost {best.cost / base.cost:.2f} of float, but what it harms is worth more: {best.harm}"
-    )
+        return f"{named} costs {best.cost / base.cost:.2f} times as much as float"
+    return f"{named} would cost {best.cost / base.cost:.2f} of float, but what it harms is worth more: {best.harm}"
 
 
-def _impossible(groups: Sequence[Options], budget: Budget, *, least_share: float) -> GateError:
+def _impossible(groups: Sequence[Options], budget: Budget, *, least_share: float, fewer: str) -> GateError:
     loud = sorted(groups, key=lambda group: -budget.spent(group.quietest))[:3]
     named = "; ".join(f"{group.name}: {group.quietest.harm}" for group in loud)
     return GateError(
-        f"no placement of int8 with {least_share:.0%} of the MACs in integers keeps its noise "
+        f"no placement of {fewer} with {least_share:.0%} of the MACs in it keeps its noise "
         f"{budget.residual_snr_db:.1f} dB below what the network adds and the sum of its losses under "
         f"{budget.loss_db:.2f} dB of PSNR (the limits, and a margin for other pictures); loudest alone: "
         f"{named or 'no group can be quantized'}",

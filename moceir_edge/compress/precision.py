@@ -86,7 +86,7 @@ def settle_plan(
     """
 
     def attempt(margin_db: float) -> PrecisionPlan:
-        placed = place(options, allowed.budget(margin_db), least_share=least_share)
+        placed = place(options, allowed.budget(margin_db), least_share=least_share, fewer=rounding.name)
         chosen = {name for group in placed for name in group.chosen.integer}
         integer = {name: found for name, found in ranges.items() if name in chosen}
         text = f"simulating {rounding.name}, {margin_db:g} dB below the limits"

@@ -2,7 +2,8 @@
 
 One scale for a tensor, weights too: what TensorRT's FP8 kernels take, and a floating format needs no more. A result is
 quantized unless all its readers do that themselves, as in `quantize`; readers of one range share a pair. ONNX Runtime's
-CPU computes the same values as the simulation in PyTorch.
+CPU computes the same values as the simulation in PyTorch, but for such a result: the simulation rounds it in its own
+range and again in the readers', here the readers round it once.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Library:
 
     @property
     def strongly_typed(self) -> bool:
-        """Whether every tensor keeps the type that the ONNX file gives it (TensorRT 10 and later, all for RTX)."""
+        """Whether tensors keep the types of the ONNX file (`tensorrt_releases.STRONG_TYPING`, and all for RTX)."""
         return hasattr(self.module.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
 
     @property

@@ -2,11 +2,12 @@
 
 Versions: developer.nvidia.com/embedded/jetpack-sdk-51 (5.1); a device's own report for 6.0 (R36.3.0, TensorRT 8.6.2.3);
 docs.pytorch.org/TensorRT, "Torch-TensorRT in JetPack" (6.1, 6.2); nvidia.github.io/TensorRT-Edge-LLM, "Official Support
-Matrix" (7.x: CUDA, boards, no FP8 on Orin), whose IGX Thor has TensorRT 10.13; 10.16 in 7.2 is what its users report.
+Matrix" (7.x: CUDA, boards, no FP8 on Orin), whose IGX Thor has TensorRT 10.13. That 7.2 brings 10.16 has no address:
+users say so, and no page of NVIDIA's was found; only its being later than 10.13 decides anything here.
 Python is that of Ubuntu 20.04, 22.04 and 24.04. Compute capabilities: jetson_containers/l4t_version.py of
 github.com/dusty-nv/jetson-containers (7.2 Xavier, 8.7 Orin); 11.0 Thor.
 Opsets and operators: docs/operators.md and docs/Changelog.md of github.com/onnx/onnx-tensorrt (LayerNormalization from
-8.6, FP8 from 9.0). Strong typing: 9.0 and later. TensorRT 11 takes JetPack from 7.2.2 on
+8.6, FP8 from 9.0). TensorRT 11 takes JetPack from 7.2.2 on
 (docs.nvidia.com/deeplearning/tensorrt/11.4.1, "Migrating TensorRT from 10.x to 11.x on Jetson/JetPack").
 """
 
@@ -31,6 +32,8 @@ LAYER_NORM = "LayerNormalization"
 TENSORRT_8_OPSET = 17
 """The newest that TensorRT 8 reads; a graph of it is written for TensorRT 8 as well."""
 
+STRONG_TYPING = (9, 0)
+"""The first TensorRT that can keep the types of the file; the scripts ask the library itself, by its flag's name."""
 
 FP8_CAPABILITY = 8.9
 """docs.nvidia.com/deeplearning/tensorrt-rtx, "Support Matrix": FP8 on Ada (8.9) and Blackwell, not on Ampere."""
@@ -65,7 +68,7 @@ def _release(jetpack: str, versions: tuple[str, str, str], gpus: tuple[str, ...]
         python=python,
         compute_capabilities=gpus,
         opset=opset,
-        strongly_typed=version >= (9, 0),
+        strongly_typed=version >= STRONG_TYPING,
         layer_norm=version >= (8, 6),
         fp8=version >= (9, 0),
     )

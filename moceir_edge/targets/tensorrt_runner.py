@@ -1,4 +1,4 @@
-"""Running an engine on the GPU of this machine."""
+"""Running an engine on the GPU of this machine, and whether it runs at all."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from moceir_edge.artifacts import Proof
 from moceir_edge.errors import ArtifactError
 from moceir_edge.program.lower import GATES, IMAGE
+from moceir_edge.program.program import Program
 from moceir_edge.runner import Image, Outputs, outputs_from_arrays
 from moceir_edge.targets.tensorrt_api import Library, kept_log
+from moceir_edge.terms import GateState
+
+TRIED = (64, 64)
+"""Height and width at which an engine of an open size is tried."""
 
 _ANOTHER_MACHINE = "run it on the kind of machine it was built for, or export again here"
 
@@ -74,3 +80,23 @@ class EngineRunner:
 
     def _reasons(self) -> str:
         return "; ".join(self.log.messages[-3:]) or "no reason given"
+
+
+def tried_once(runner: EngineRunner, program: Program, *, largest: tuple[int, int] | None = None) -> Proof:
+    """Whether a loaded engine of `program` runs on a black picture, all experts alike, and gives finite numbers.
+
+    largest: height and width at which an open size ends, if before `TRIED`.
+    """
+    height, width = runner.size or map(min, zip(TRIED, largest or TRIED, strict=True))
+    image = np.zeros((3, height, width), np.float32)
+    gates = np.full((len(program.layers), program.experts), 1 / program.experts, np.float32)
+    try:
+        outputs = runner.run_gated(image, gates) if GATES in program.inputs else runner.run(image)
+    except (ArtifactError, RuntimeError) as error:  # PyTorch raises what goes wrong on the GPU as a RuntimeError
+        said = error.what if isinstance(error, ArtifactError) else str(error)
+        return Proof(state=GateState.FAILED, reason=f"{runner.provider}: {' '.join(said.split())}")
+    if not np.isfinite(outputs.restored).all():
+        return Proof(
+            state=GateState.FAILED, reason=f"{runner.provider}: a black picture gives numbers that are not finite"
+        )
+    return Proof(state=GateState.PASSED, reason=runner.provider)

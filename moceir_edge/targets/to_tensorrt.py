@@ -10,8 +10,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import numpy as np
-
 from moceir_edge.artifacts import Artifact, Proof, Proofs
 from moceir_edge.compress.precision import PrecisionPlan
 from moceir_edge.errors import ArtifactError, MissingBackendError
@@ -27,14 +25,15 @@ from moceir_edge.targets.tensorrt_api import Library, gpu_missing, load_library
 from moceir_edge.targets.tensorrt_build import Agreement, Built, Parsed, build_engine, parse
 from moceir_edge.targets.tensorrt_recipe import BuildRecipe, build_flags, build_recipe, plan_of
 from moceir_edge.targets.tensorrt_releases import TENSORRT_8_OPSET
-from moceir_edge.targets.tensorrt_runner import EngineRunner
+from moceir_edge.targets.tensorrt_runner import EngineRunner, tried_once
 from moceir_edge.targets.to_onnx import MODEL_FILE, PLAN_FILE, measured_integer_share, write_onnx
 from moceir_edge.targets.to_onnx import TARGET as ONNX
 from moceir_edge.terms import GateState, Precision, TargetName
 
 ENGINE_FILE, BUILD_FILE = "model.engine", "build.json"
 SCRIPT_FILES = tuple(
-    f"{name}.py" for name in ("build", "build_cache", "build_engine", "build_layers", "build_plan", "build_release")
+    f"{name}.py"
+    for name in ("build", "build_cache", "build_engine", "build_layers", "build_plan", "build_read", "build_release")
 )
 LAYERS_FILE = "model.layers.json"
 """What the engine inspector says of the engine, where a GPU here took it."""
@@ -73,7 +72,7 @@ class _TensorRT:
             "proofs": Proofs(
                 parsed=_parsed_proof(parsed, agreement, build),
                 built=_built_proof(parsed, built, build),
-                executed=_executed_proof(library, built, recipe),
+                executed=_executed_proof(library, built, program, recipe),
             ),
             "versions": {**written.versions, library.name: library.version},
             "integer_share": agreement.macs_share if agreement and recipe.precision is Precision.INT8 else None,
@@ -174,20 +173,18 @@ def _built_proof(parsed: Parsed, built: Built | str | None, build: BuildRecipe) 
     return Proof(state=GateState.PASSED, reason=f"{parsed.library.text}, for compute capability {served}{account}")
 
 
-def _executed_proof(library: Library, built: Built | str | None, recipe: Recipe) -> Proof:
-    """Whether the GPU here runs the engine on a black picture and gives finite numbers."""
+def _executed_proof(library: Library, built: Built | str | None, program: Program, recipe: Recipe) -> Proof:
+    """Whether the GPU here runs the engine; not run where it does not take it, as one that was built for others."""
     absent = gpu_missing()
     if absent is not None:
         return Proof(reason=absent)
     if not isinstance(built, Built):
         return Proof(reason="there is no engine to run")
-    size = recipe.fixed_size or (64, 64)
     try:
-        outputs = EngineRunner(library, built.engine, size=recipe.fixed_size).run(np.zeros((3, *size), np.float32))
+        runner = EngineRunner(library, built.engine, size=recipe.fixed_size)
     except ArtifactError as error:
         return Proof(reason=f"{error.what}: accuracy rows come from ONNX Runtime running the same ONNX file")
-    finite = bool(np.isfinite(outputs.restored).all())
-    return Proof(state=GateState.PASSED if finite else GateState.FAILED, reason=library.text)
+    return tried_once(runner, program, largest=recipe.overflow_size)
 
 
 def _notes(program: Program, path: Path, recipe: Recipe, parsed: Parsed) -> tuple[Skipped, ...]:

@@ -72,6 +72,19 @@ def test_where_int8_is_slower_it_is_not_used() -> None:
     assert "1.20 times as much as float" in placed(groups)[0].reason
 
 
+def test_reasons_say_what_is_searched_for() -> None:
+    """A plan of fp8 does not speak of int8 or integers."""
+    budget = Budget(residual_snr_db=20.0, loss_db=0.1)
+    groups = [group("slow", cost=1.2), group("loud", noise_db=15.0)]
+    slow, loud = place(groups, budget, least_share=0.0, fewer="fp8")
+    assert slow.reason.startswith("fp8 costs 1.20 times")
+    assert loud.reason.startswith("fp8 would cost 0.50")
+    [dear] = place([group("dear", cost=1.2)], budget, least_share=0.1, fewer="fp8")
+    assert dear.reason.endswith("taken for the share of MACs in fp8")
+    with pytest.raises(GateError, match="no placement of fp8 with 10% of the MACs in it"):
+        place([group("loud", noise_db=15.0)], budget, least_share=0.1, fewer="fp8")
+
+
 def test_a_loud_group_stays_in_float_with_the_reason() -> None:
     """Its noise alone is beyond the budget."""
     [loud, _] = placed([group("loud", noise_db=15.0), group("quiet")])

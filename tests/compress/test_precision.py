@@ -15,7 +15,7 @@ from moceir_edge.compress.groups import Choice, Group, groups_of
 from moceir_edge.compress.placement import Budget, Option, Options, Placed
 from moceir_edge.compress.precision import options_of, settle_plan
 from moceir_edge.compress.ranges import Ranges, measure_ranges
-from moceir_edge.compress.rounding import INT8, REDUCED_LEVELS, Integers
+from moceir_edge.compress.rounding import INT8, REDUCED_LEVELS, Floats8, Integers
 from moceir_edge.compress.safety import SAFETY_DB, Allowed, Simulated, summed_up
 from moceir_edge.compress.simulation import Effect, Effects, QuantizedNetwork, effect, measure_effects, simulate
 from moceir_edge.errors import GateError
@@ -187,8 +187,8 @@ def test_budgets_are_tried_from_the_loudest(
     """Until one is safe, or up to the quietest that is possible; the safest of them is taken."""
     asked: list[float] = []
 
-    def place(options: object, budget: Budget, *, least_share: float) -> tuple[Placed, ...]:
-        del options, least_share
+    def place(options: object, budget: Budget, *, least_share: float, fewer: str) -> tuple[Placed, ...]:
+        del options, least_share, fewer
         margin = budget.residual_snr_db - ALLOWED.residual_snr_db
         asked.append(margin)
         if margin > possible_db:
@@ -235,8 +235,11 @@ def test_an_impossible_plan_is_refused(
 ) -> None:
     """No artifact is called int8 that is not."""
     allowed = ALLOWED.model_copy(update={"residual_snr_db": 80.0})
-    with pytest.raises(GateError, match="no placement of int8"):
-        settle_plan(program, options, ranges, crops, references, allowed=allowed, least_share=0.3)
+    for rounding in (INT8, Floats8()):
+        with pytest.raises(GateError, match=f"no placement of {rounding.name} with 30% of the MACs in it"):
+            settle_plan(
+                program, options, ranges, crops, references, allowed=allowed, least_share=0.3, rounding=rounding
+            )
 
 
 def test_losses_are_signed_and_against_the_target(crops: list[Crop]) -> None:

@@ -179,13 +179,56 @@ def test_missing_model_is_said(artifact: Path, stand_in: Path) -> None:
         ("{", "no usable build.json"),
         ("[]", "has schema None, this script reads 2"),
         ('{"schema_version": 1}', "has schema 1, this script reads 2: copy both from one export"),
-        ('{"schema_version": 2, "model": "model.onnx"}', "build.json lacks model_sha256, flags"),
+        ("null", "has schema None"),
+        ("3", "has schema None"),
+        ("[" * 100_000, "no usable build.json"),
+        (
+            '{"schema_version": 2, "model": "model.onnx"}',
+            "build.json is damaged: model_sha256 is missing; flags is missing; plan is missing and 4 more",
+        ),
     ],
+    ids=["cut", "list", "older", "null", "number", "deep", "incomplete"],
 )
 def test_damaged_recipe_is_said(artifact: Path, stand_in: Path, text: str, reason: str) -> None:
     """build.json that is cut off, of another release of this project, or incomplete."""
     (artifact / "build.json").write_text(text)
     code, said, _ = run_script(artifact, stand_in)
+    assert code == 2
+    assert reason in said["reason"]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "reason"),
+    [
+        ("flags", {}, "flags.precision is missing; flags.optimization_level is missing"),
+        ("flags", None, "flags is no object"),
+        ("flags.precision", "int4", 'flags.precision is "int4"'),
+        ("flags.tf32", 0, "flags.tf32 is 0"),
+        ("flags.workspace_mib", -1, "flags.workspace_mib is -1"),
+        ("flags.compute_capabilities", ["new"], 'flags.compute_capabilities.0 is "new"'),
+        (
+            "flags.profiles",
+            {"image": {"minimum": [1, 3, 8, 8], "optimum": 8, "maximum": [0]}},
+            "image.optimum is no list",
+        ),
+        ("model", 5, "model is 5"),
+        ("model", "a\0b", "is not beside build.json"),
+        ("expected", [{}], "expected.0.tensorrt is missing"),
+        ("expected", [{"tensorrt": "ten", "jetpack": "6.1"}], 'expected.0.tensorrt is "ten"'),
+        ("expected", 3, "expected is no list"),
+        ("plan.integer", {"conv": True}, "plan.integer.conv is true"),
+        ("quantize_nodes", "0", 'quantize_nodes is "0"'),
+    ],
+)
+def test_damage_in_the_recipe_is_said_with_its_place(
+    artifact: Path, stand_in: Path, place: str, value: Any, reason: str
+) -> None:
+    """Before TensorRT starts, in the line that the caller reads."""
+    build = json.loads((artifact / "build.json").read_text())
+    *outer, last = place.split(".")
+    (build[outer[0]] if outer else build)[last] = value
+    (artifact / "build.json").write_text(json.dumps(build))
+    code, said, _ = run_script(artifact, stand_in, "--parse-only")
     assert code == 2
     assert reason in said["reason"]
 
@@ -287,7 +330,7 @@ def test_cache_that_cannot_be_written_is_said_before_minutes_of_building(artifac
 INSPECTED = {"Layers": [{"Name": "a + conv", "LayerType": "CaskConvolution", "Weights": {"Type": "Half"}}]}
 
 
-def fake_engine(context: SimpleNamespace) -> SimpleNamespace:
+def fake_engine(context: SimpleNamespace | None) -> SimpleNamespace:
     """As much of TensorRT as reading an engine back takes."""
     inspector = SimpleNamespace(get_engine_information=lambda kind: json.dumps(INSPECTED))
     engine = SimpleNamespace(create_engine_inspector=lambda: inspector, create_execution_context=lambda: context)
@@ -333,8 +376,61 @@ def test_key_holds_what_an_engine_depends_on() -> None:
     trt = SimpleNamespace(__version__="10.3.0")
     build = {"model_sha256": "m", "flags": {"precision": "int8"}}
     key = cache.engine_key(trt, build)
-    assert set(key) == {"model", "tensorrt", "cuda", "compute_capability", "driver", "flags"}
+    assert set(key) == {"model", "tensorrt", "cuda", "compute_capability", "gpu", "board", "driver", "flags"}
     paths = {cache.engine_path(Path(), {**key, name: "another"}) for name in key} | {cache.engine_path(Path(), key)}
     assert len(paths) == len(key) + 1
     timings = {cache.timing_path(Path(), {**key, name: "another"}) for name in key} | {cache.timing_path(Path(), key)}
     assert len(timings) == len(key) - 1
+
+
+class FakeDriver:
+    """A GPU of compute capability 8.7, as the driver tells of it."""
+
+    def __init__(self, name: bytes, multiprocessors: int) -> None:
+        self.name, self.attributes = name, {75: 8, 76: 7, 16: multiprocessors}
+
+    def cuInit(self, flags: int) -> int:  # noqa: N802 (the driver's own name)
+        return flags
+
+    def cuDeviceGetAttribute(self, value: Any, attribute: int, device: int) -> int:  # noqa: N802
+        value._obj.value = self.attributes[attribute]
+        return device
+
+    def cuDeviceGetName(self, text: Any, length: int, device: int) -> int:  # noqa: N802
+        text.value = self.name[: length - 1]
+        return device
+
+    def cuDriverGetVersion(self, value: Any) -> int:  # noqa: N802
+        value._obj.value = 12060
+        return 0
+
+
+def test_gpus_of_one_compute_capability_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """AGX Orin and Orin Nano are both 8.7: an engine and timings of one are not those of the other."""
+    cache, paths = script("build_cache"), set()
+    boards = [("Orin", 16, "AGX Orin"), ("Orin", 8, "AGX Orin"), ("nvgpu", 8, "AGX Orin"), ("nvgpu", 8, "Orin Nano")]
+    for name, multiprocessors, board in boards:
+        driver = FakeDriver(name.encode(), multiprocessors)
+        (tmp_path / "model").write_bytes(f"NVIDIA Jetson {board} Developer Kit\0".encode())
+        monkeypatch.setattr(cache, "BOARD_NOTE", tmp_path / "model")
+        monkeypatch.setattr(cache, "shared_library", lambda *names, d=driver: d if "libcuda.so.1" in names else None)
+        key = cache.engine_key(SimpleNamespace(__version__="10.3.0"), {"model_sha256": "m", "flags": {}})
+        assert (key["compute_capability"], key["gpu"]) == ("8.7", f"{name}, {multiprocessors} multiprocessors")
+        assert key["board"] == f"NVIDIA Jetson {board} Developer Kit"
+        paths |= {cache.engine_path(Path(), key), cache.timing_path(Path(), key)}
+    assert len(paths) == 2 * len(boards)
+
+
+def test_engine_is_inspected_without_memory_for_a_context(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the weights say is kept, and that types of open sizes are not known is said."""
+    trt, path = fake_engine(None), tmp_path / "key.engine"
+    path.write_bytes(b"own")
+    build = {
+        "flags": {"profiles": {"image": {"optimum": [1, 3, 480, 640]}}, "precision": "int8"},
+        "plan": {"integer": {"conv": 7}, "macs": 10, "islands": []},
+    }
+    log = SimpleNamespace(messages=["out of memory"])
+    found = script("build").loaded(trt, path, build, {"compute_capability": "8.7"}, log)
+    assert found["account"]["integer"]["others"] == {"conv": "float16"}
+    assert "types stay unknown: out of memory" in capsys.readouterr().err
+    assert not hasattr(trt.inspector, "execution_context")

@@ -145,6 +145,10 @@ def test_open_sizes_are_judged_by_the_weights() -> None:
     layer = dict(RELEASE_8_6[0], Inputs=[{"Format/Datatype": unknown}], Outputs=[{"Format/Datatype": unknown}])
     found = layers.convolution_types([layer], ["/model.22/cv3.1/conv/Conv"])
     assert found == {"/model.22/cv3.1/conv/Conv": "int8"}
+    account = layers.account(told([layer]), planned({"integer": {}, "macs": 1, "islands": ["norm"]}))
+    assert account["summary"] == (
+        "0 of 1 float32 islands (not: norm not listed); 1 layers whose types are not known without a size"
+    )
 
 
 def test_quantized_input_alone_is_no_integer_kernel() -> None:
@@ -182,11 +186,16 @@ def test_fp8_is_held_against_fp8() -> None:
 
 
 def test_islands_are_looked_up_with_their_steps() -> None:
-    """An island of several steps counts if one of them is seen in float32; one that is all float16 is named."""
+    """An island of several steps counts if one of them gives float32; one that gives float16 is named."""
     half = "Channel major FP16 format where channel % 8 == 0"
     engine = [
-        {"Name": "enc.0.norm.mean", "LayerType": "Reduce", "Inputs": [{"Format/Datatype": FLOAT}], "Outputs": []},
-        {"Name": "enc.1.norm", "LayerType": "kgen", "Inputs": [{"Format/Datatype": half}], "Outputs": []},
+        {"Name": "enc.0.norm.mean", "LayerType": "Reduce", "Inputs": [], "Outputs": [{"Format/Datatype": FLOAT}]},
+        {
+            "Name": "enc.1.norm",
+            "LayerType": "kgen",
+            "Inputs": [{"Format/Datatype": FLOAT}],
+            "Outputs": [{"Format/Datatype": half}],
+        },
     ]
     plan = {"integer": {}, "macs": 100, "islands": ["enc.0.norm", "enc.1.norm", "enc.10.norm"]}
     found = layers.account(told(engine), planned(plan))
@@ -227,6 +236,8 @@ def test_what_says_nothing_is_an_error(information: str, reason: str) -> None:
         ("Row major linear BF16", "bfloat16"),
         ("Int8", "int8"),
         ("Row major linear FP8", "fp8"),
+        ("Float8E4M3", "fp8"),
+        ("E4M3FN", "fp8"),
         ("Bool", None),
         ("N/A due to dynamic shapes", None),
     ],

@@ -28,10 +28,13 @@ from moceir_edge.resources import resource
 from moceir_edge.runner import Runner
 from moceir_edge.targets import to_tensorrt
 from moceir_edge.targets.target import Exported
+from moceir_edge.targets.tensorrt_build import Built
+from moceir_edge.targets.tensorrt_runner import EngineRunner
 from moceir_edge.targets.to_onnx import PLAN_FILE
 from moceir_edge.targets.to_tensorrt import TARGET
 from moceir_edge.terms import GateState, Precision
 from tests.targets.networks import UNHEARD, artifact_of
+from tests.targets.test_tensorrt_runner import fake_library
 
 SIZE = (64, 64)
 
@@ -215,6 +218,20 @@ def test_unsigned_integers_are_our_own_fault(program: Program, monkeypatch: pyte
     written_instead(monkeypatch, "QuantizeLinear")
     with pytest.raises(MoceirEdgeError, match="symmetric int8"):
         export(program, recipe(), tmp_path)
+
+
+@pytest.mark.parametrize(("loads", "state"), [(True, GateState.FAILED), (False, GateState.NOT_RUN)])
+def test_engine_on_a_gpu_is_executed(
+    loads: bool, state: GateState, program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One that does not run has failed; one that this GPU does not take says nothing about the engine."""
+    fake = fake_library(loads=loads, fault=float("nan"))
+    monkeypatch.setattr(to_tensorrt, "gpu_missing", lambda: None)
+    monkeypatch.setattr(to_tensorrt, "build_engine", lambda *_, **__: Built(b"engine"))
+    monkeypatch.setattr(
+        to_tensorrt, "EngineRunner", lambda *_, **__: EngineRunner(fake, b"", size=(8, 16), device="cpu")
+    )
+    assert export(program, recipe(deliver="engine"), tmp_path).proofs.executed.state is state
 
 
 @pytest.mark.parametrize(("name", "deliver"), [("jetson", "onnx"), ("rtx", "engine")])
