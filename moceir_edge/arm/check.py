@@ -16,7 +16,7 @@ from moceir_edge.arm.sysroot import qemu_of, read_sysroot, repair
 from moceir_edge.artifacts import FILE_NAME, Artifact, GateResult, Golden, Proof, artifact_sha256, read_artifact
 from moceir_edge.data.samples import read_data
 from moceir_edge.errors import ArtifactError, InputError
-from moceir_edge.metrics import finite, psnr_db, quality_db
+from moceir_edge.metrics import WORST_DB, finite, psnr_db, quality_db
 from moceir_edge.parity.fit import Fitted, fit
 from moceir_edge.parity.gates import EQUAL_DB, judged
 from moceir_edge.records import Record, scratch_folder
@@ -46,6 +46,13 @@ class ArmPicture(Record):
     parity_db: float | None
     here_db: float | None
     arm_db: float | None
+
+    @property
+    def change_db(self) -> float | None:
+        """Between here and Arm, either way; NaN on Arm is the largest change, though it were NaN here as well."""
+        if self.here_db is None or self.arm_db is None:
+            return None
+        return -WORST_DB if self.arm_db == WORST_DB else abs(self.here_db - self.arm_db)
 
 
 class ArmCheck(Record):
@@ -113,9 +120,9 @@ def gates_of(pictures: tuple[ArmPicture, ...], precision: Precision) -> tuple[Ga
     Of the worst picture.
     """
     if precision is Precision.INT8:
-        known = [(p.here_db, p.arm_db) for p in pictures if p.here_db is not None and p.arm_db is not None]
-        lacking = len(pictures) - len(known)
-        worst = None if lacking else max(abs(here - arm) for here, arm in known)
+        changes = [change for picture in pictures if (change := picture.change_db) is not None]
+        lacking = len(pictures) - len(changes)
+        worst = None if lacking else max(changes)
         reason = f"{lacking} of {len(pictures)} pictures are none of the bundled ones: no clean one" if lacking else ""
         name = "change of PSNR, worst picture"
         return (judged("arm", name, worst, CHANGE_DB, unit="dB", at_least=False, reason=reason),)

@@ -13,6 +13,7 @@ from moceir_edge.arm.__main__ import main
 from moceir_edge.arm.check import ArmCheck, ArmPicture, check_on_arm, gates_of, record_proof
 from moceir_edge.artifacts import artifact_sha256, read_artifact
 from moceir_edge.errors import ArtifactError, InputError
+from moceir_edge.metrics import WORST_DB
 from moceir_edge.parity.verify import unproven
 from moceir_edge.terms import GateState, Precision
 from tests.arm.conftest import NATIVE, written
@@ -102,6 +103,7 @@ def test_int8_is_held_by_what_it_loses() -> None:
     assert gate(36.04, 36.0) is GateState.PASSED
     assert gate(36.0, 36.06) is GateState.FAILED
     assert gate(None, None) is GateState.NOT_RUN
+    assert gate(WORST_DB, WORST_DB) is GateState.FAILED
     judged = ArmPicture(name="a", parity_db=55.0, here_db=36.0, arm_db=36.0)
     unknown = ArmPicture(name="b", parity_db=5.0, here_db=None, arm_db=None)
     among = gates_of((judged, unknown), Precision.INT8)[0]
