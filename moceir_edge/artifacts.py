@@ -192,13 +192,15 @@ class Artifact(Record):
 
 MEASURED = ("memory_base_mib", "memory_mib_per_megapixel")
 """Fields of artifact.json that are no part of an artifact's hash: they say how the machine ran it, not what it is, and
-differ from run to run. A run that was killed and goes on ends with the same hash."""
+differ from run to run. A run that was killed and goes on ends with the same hash. Nor is the proof `emulated` part of
+it, which `moceir_edge.arm` may write later."""
 
 
 def artifact_sha256(folder: Path) -> str:
     """Hash of an artifact: of artifact.json without what was measured, and of every other file as it is."""
     facts = json.loads((folder / FILE_NAME).read_bytes())
     lasting = {name: value for name, value in facts.items() if name not in MEASURED}
+    lasting["proofs"] = {name: proof for name, proof in facts["proofs"].items() if name != "emulated"}
     return sha256_of_value([lasting, {name: entry.sha256 for name, entry in file_entries(folder).items()}])
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from moceir_edge.arm.check import CPUS, ArmCheck, check_on_arm, record_proof
 from moceir_edge.arm.sysroot import set_up
-from moceir_edge.errors import GateError, MoceirEdgeError
+from moceir_edge.errors import ArtifactError, GateError, MoceirEdgeError
 from moceir_edge.records import output_error, refuse_existing
+from moceir_edge.terms import GateState
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit code: 0 fine, 2 wrong input, 3 a gate failed."""
+    """Exit code: 0 fine, 2 wrong input or nothing to judge by, 3 a gate failed."""
     given = _parser().parse_args(arguments)
     try:
         _set_up(given) if given.what == "setup" else _check(given)
@@ -59,14 +60,17 @@ def _check(given: argparse.Namespace) -> None:
         check.write(given.out)
     if given.record:
         record_proof(given.artifact, check)
-    if not check.passed:
-        raise GateError(f"{given.artifact}: {check.gates[0].text}", "Arm kernels give another picture: do not ship it")
+    said = f"{given.artifact}: {'; '.join(gate.text for gate in check.gates)}"
+    if check.state is GateState.FAILED:
+        raise GateError(said, "Arm kernels give another picture: do not ship it")
+    if check.state is GateState.NOT_RUN:
+        raise ArtifactError(said, "nothing was judged: export it again with this version")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m moceir_edge.arm", description=__doc__)
     commands = parser.add_subparsers(dest="what", required=True)
-    setup = commands.add_parser("setup", help="fetch QEMU, Python and ONNX Runtime for Arm into a folder (0.3 GB)")
+    setup = commands.add_parser("setup", help="fetch QEMU, Python and ONNX Runtime for Arm into a folder (0.2 GB)")
     setup.add_argument("folder", type=Path, metavar="FOLDER")
     check = commands.add_parser("check", help="run an artifact's golden pictures on Arm kernels")
     check.add_argument("artifact", type=Path, metavar="ARTIFACT")

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from moceir_edge.arm.packages import ONNXRUNTIME
-from moceir_edge.arm.sysroot import qemu_of, read_sysroot
+from moceir_edge.arm.sysroot import qemu_of, read_sysroot, repair
 from moceir_edge.artifacts import FILE_NAME, Artifact, GateResult, Golden, Proof, artifact_sha256, read_artifact
 from moceir_edge.data.samples import read_data
 from moceir_edge.errors import ArtifactError, InputError
-from moceir_edge.metrics import finite, psnr_db, quality_db
-from moceir_edge.parity.fit import fit
+from moceir_edge.metrics import WORST_DB, finite, psnr_db, quality_db
+from moceir_edge.parity.fit import Fitted, fit
 from moceir_edge.parity.gates import EQUAL_DB, judged
 from moceir_edge.records import Record, scratch_folder
 from moceir_edge.resources import bundled, resource
@@ -35,6 +35,9 @@ last bits, roundings to integers fall apart, and the pictures with them, but nei
 CPUS = ("max", "cortex-a76", "cortex-a72", "cortex-a53")
 """Processors that QEMU may play: all that it knows; a Raspberry Pi 5's, with 8-bit dot products; a Pi 4's; a Pi 3's."""
 
+_NOT_FINITE = 3
+"""Exit code of run_golden.py where a picture holds NaN or infinity: it has run, and the gate fails."""
+
 
 class ArmPicture(Record):
     """PSNR in dB: Arm against here (unclipped; None where equal), and each against the clean picture, where known."""
@@ -44,9 +47,16 @@ class ArmPicture(Record):
     here_db: float | None
     arm_db: float | None
 
+    @property
+    def change_db(self) -> float | None:
+        """Between here and Arm, either way; NaN on Arm is the largest change, though it were NaN here as well."""
+        if self.here_db is None or self.arm_db is None:
+            return None
+        return -WORST_DB if self.arm_db == WORST_DB else abs(self.here_db - self.arm_db)
+
 
 class ArmCheck(Record):
-    """What came out; versions: of what ran on each side."""
+    """What came out; golden: how many pictures the artifact has; versions: of what ran on each side."""
 
     artifact_sha256: str
     model: str
@@ -54,20 +64,25 @@ class ArmCheck(Record):
     cpu: str
     qemu: str
     versions: dict[str, str]
+    golden: int
     pictures: tuple[ArmPicture, ...]
     gates: tuple[GateResult, ...]
 
     @property
-    def passed(self) -> bool:
-        """Whether every gate passed."""
-        return all(gate.state is GateState.PASSED for gate in self.gates)
+    def state(self) -> GateState:
+        """Failed where a gate failed; passed where every one did; else not run."""
+        states = {gate.state for gate in self.gates}
+        if GateState.FAILED in states:
+            return GateState.FAILED
+        return GateState.PASSED if states == {GateState.PASSED} else GateState.NOT_RUN
 
     @property
     def proof(self) -> Proof:
         """For the artifact: emulated, for no board has run it."""
         said = "; ".join(gate.text for gate in self.gates)
-        how = f"on Arm kernels, not on a device: ONNX Runtime {self.versions['arm']}, {self.cpu} by {self.qemu}; {said}"
-        return Proof(state=GateState.PASSED if self.passed else GateState.FAILED, reason=how)
+        ran = f"ONNX Runtime {self.versions['arm']}, {self.cpu} by {self.qemu}"
+        how = f"on Arm kernels, not on a device: {ran}, {len(self.pictures)} of {self.golden} golden pictures; {said}"
+        return Proof(state=self.state, reason=how)
 
 
 def check_on_arm(
@@ -84,8 +99,7 @@ def check_on_arm(
         result = _emulated(path, sysroot.resolve(), made.python, out, cpu=cpu, pictures=pictures)
         restored = [np.load(out / f"{number}.npy")[0] for number in range(len(result["pictures"]))]
     compared = tuple(
-        _compared(path, runner, golden, _clean(golden, arm.shape[1:]), arm)
-        for golden, arm in zip(artifact.golden, restored, strict=False)
+        _compared(path, runner, golden, arm) for golden, arm in zip(artifact.golden, restored, strict=False)
     )
     return ArmCheck(
         artifact_sha256=artifact_sha256(path),
@@ -94,25 +108,33 @@ def check_on_arm(
         cpu=cpu,
         qemu=made.qemu,
         versions={"arm": result["onnxruntime"], "here": _here(), "python": result["python"], "numpy": result["numpy"]},
+        golden=len(artifact.golden),
         pictures=compared,
         gates=gates_of(compared, artifact.precision),
     )
 
 
 def gates_of(pictures: tuple[ArmPicture, ...], precision: Precision) -> tuple[GateResult, ...]:
-    """int8: by the PSNR against the clean picture; floats: by parity. Of the worst picture."""
+    """int8: by the PSNR against the clean picture, not run where one of them is unknown; float32: by parity.
+
+    Of the worst picture.
+    """
     if precision is Precision.INT8:
-        known = [(p.here_db, p.arm_db) for p in pictures if p.here_db is not None and p.arm_db is not None]
-        changes = [abs(here - arm) for here, arm in known]
+        changes = [change for picture in pictures if (change := picture.change_db) is not None]
+        lacking = len(pictures) - len(changes)
+        worst = None if lacking else max(changes)
+        reason = f"{lacking} of {len(pictures)} pictures are none of the bundled ones: no clean one" if lacking else ""
         name = "change of PSNR, worst picture"
-        return (judged("arm", name, max(changes, default=None), CHANGE_DB, unit="dB", at_least=False),)
-    parities = (EQUAL_DB if picture.parity_db is None else picture.parity_db for picture in pictures)
-    worst = min(parities, default=None)
-    return (judged("arm", "parity with this machine, worst picture", worst, PARITY_DB, unit="dB", at_least=True),)
+        return (judged("arm", name, worst, CHANGE_DB, unit="dB", at_least=False, reason=reason),)
+    lowest = min(EQUAL_DB if picture.parity_db is None else picture.parity_db for picture in pictures)
+    return (judged("arm", "parity with this machine, worst picture", lowest, PARITY_DB, unit="dB", at_least=True),)
 
 
 def record_proof(path: Path, check: ArmCheck) -> None:
-    """Write the proof into artifact.json, where the report finds it; exporting again makes one without."""
+    """Write the proof into artifact.json, where the report finds it; the artifact's hash stays what it was.
+
+    Exporting again, or another run over the folder of the run, makes one without.
+    """
     artifact = read_artifact(path)
     proofs = artifact.proofs.model_copy(update={"emulated": check.proof})
     artifact.model_copy(update={"proofs": proofs}).write(path / FILE_NAME)
@@ -121,6 +143,9 @@ def record_proof(path: Path, check: ArmCheck) -> None:
 def _refuse_others(path: Path, artifact: Artifact, cpu: str) -> None:
     if artifact.target is not TargetName.ONNX:
         raise InputError(f"{path} is for {artifact.target}, not for ONNX Runtime", "give one of target onnx")
+    if artifact.precision not in (Precision.FLOAT32, Precision.INT8):
+        what = f"{path} is in {artifact.precision}, for which no limit between x86 and Arm is known"
+        raise InputError(what, "give one in float32 or int8")
     if recipe_of(artifact).gates_input:
         raise InputError(f"{path} takes its gates from the caller", "export it without gates_input")
     if not artifact.golden:
@@ -140,29 +165,40 @@ def _emulated(path: Path, sysroot: Path, python: str, out: Path, *, cpu: str, pi
     }
     command = [str(qemu_of(sysroot)), "-L", str(root), str(root / f"usr/bin/python{python}"), "-B", str(script)]
     given = [str(path.resolve()), str(out), *([] if pictures is None else [str(pictures)])]
-    ended = subprocess.run([*command, *given], check=False, capture_output=True, text=True, env=environment)
-    if ended.returncode:
-        said = (ended.stderr.strip() or ended.stdout.strip() or f"signal {-ended.returncode}").splitlines()[-1]
+    try:
+        ended = subprocess.run([*command, *given], check=False, capture_output=True, text=True, env=environment)
+    except OSError as error:
+        raise InputError(f"{command[0]} cannot be started: {error.strerror}", repair(sysroot)) from error
+    if ended.returncode not in (0, _NOT_FINITE):
+        died = f"exit code {ended.returncode}" if ended.returncode > 0 else f"signal {-ended.returncode}"
+        said = (ended.stderr.strip() or ended.stdout.strip() or died).splitlines()[-1]
         raise ArtifactError(f"{path}: ONNX Runtime {ONNXRUNTIME} for Arm does not run it: {said}", "export it again")
     return dict(json.loads((out / "result.json").read_text(encoding="utf-8")))
 
 
-def _compared(path: Path, runner: Runner, golden: Golden, clean: Image | None, arm: Image) -> ArmPicture:
+def _compared(path: Path, runner: Runner, golden: Golden, arm: Image) -> ArmPicture:
+    """Parity of the whole picture; dB of what is no padding."""
     image = np.load(path / golden.input)[0].astype(np.float32) / np.float32(255)
     here = runner.run(image).restored
+    fitted = _bundled(golden, arm.shape[1:])
     return ArmPicture(
         name=golden.name,
         parity_db=finite(psnr_db(here, arm)),
-        here_db=None if clean is None else quality_db(clean, here),
-        arm_db=None if clean is None else quality_db(clean, arm),
+        here_db=_quality_db(fitted, here),
+        arm_db=_quality_db(fitted, arm),
     )
 
 
-def _clean(golden: Golden, size: tuple[int, int]) -> Image | None:
-    """What the golden picture was made from, among the bundled ones; None where it is none of them, or was padded."""
+def _quality_db(fitted: Fitted | None, restored: Image) -> float | None:
+    if fitted is None or fitted.target is None:
+        return None
+    return quality_db(fitted.target, fitted.inside(restored))
+
+
+def _bundled(golden: Golden, size: tuple[int, int]) -> Fitted | None:
+    """The bundled picture that the golden one is, as it was fitted to its size; None where it is none of them."""
     samples = read_data(bundled("calibration", "demo")).samples
-    found = next((fit(sample, size).target for sample in samples if sample.name == golden.name), None)
-    return found if found is not None and found.shape[1:] == size else None
+    return next((fit(sample, size) for sample in samples if sample.name == golden.name), None)
 
 
 def _here() -> str:

@@ -26,7 +26,8 @@ from moceir_edge.records import TEMPORARY, Record, replacing_file, writing
 
 READY = "sysroot.json"
 LOCK = f"{TEMPORARY}lock"
-_OURS = frozenset({"apt", "root", "site", "qemu", LOCK, READY})
+MARK = f"{TEMPORARY}arm"
+"""Empty file that tells a folder of ours from another's, from the first moment on."""
 _TOOLS = ("apt-get", "apt-cache", "dpkg", "dpkg-deb")
 
 
@@ -51,6 +52,7 @@ def set_up(folder: Path, *, say: Callable[[str], None]) -> Sysroot:
     _refuse_foreign(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARK).touch()
     try:
         with FileLock(folder / LOCK, timeout=0):
             return _set_up(folder.resolve(), say=say)
@@ -59,23 +61,44 @@ def set_up(folder: Path, *, say: Callable[[str], None]) -> Sysroot:
 
 
 def read_sysroot(folder: Path) -> Sysroot:
-    """What `set_up` finished; InputError where it did not."""
+    """What `set_up` finished; InputError where it did not, or where something of it is gone."""
     try:
-        return Sysroot.read(folder / READY)
+        made = Sysroot.read(folder / READY)
     except ArtifactError as error:
-        remedy = f"run: python -m moceir_edge.arm setup {folder}"
-        raise InputError(f"{folder}: no finished setup of the Arm emulation", remedy) from error
+        raise InputError(f"{folder}: no finished setup of the Arm emulation", repair(folder)) from error
+    needed = (f"root/usr/bin/python{made.python}", "site/onnxruntime", "site/numpy")
+    lacking = [name for name in needed if not (folder / name).exists()]
+    if not any(os.access(folder / "qemu" / name, os.X_OK) for name in QEMU_NAMES):
+        lacking.append("a QEMU that may be executed")
+    if lacking:
+        raise InputError(f"{folder}: the Arm emulation lacks {', '.join(lacking)}", repair(folder))
+    return made
+
+
+def repair(folder: Path) -> str:
+    """What to do about a folder that is no whole setup."""
+    return f"set it up again: python -m moceir_edge.arm setup {folder}"
 
 
 def _refuse_foreign(folder: Path) -> None:
-    if folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= _OURS):
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not any((folder / name).is_file() for name in (MARK, LOCK, READY)):
         raise OutputError(f"{folder} exists already and is no setup of the Arm emulation", "give another folder")
 
 
-def _set_up(folder: Path, *, say: Callable[[str], None]) -> Sysroot:
-    if (folder / READY).is_file():
-        say(f"{folder}: set up already")
+def _finished(folder: Path) -> Sysroot | None:
+    """A whole setup that is kept; None where there is something to do."""
+    try:
         return read_sysroot(folder)
+    except InputError:
+        return None
+
+
+def _set_up(folder: Path, *, say: Callable[[str], None]) -> Sysroot:
+    if (finished := _finished(folder)) is not None:
+        say(f"{folder}: set up already")
+        return finished
     host = _output(["dpkg", "--print-architecture"]).strip()
     say("fetching the lists of Debian's packages")
     environment = _own_apt(folder / "apt", host=host)
@@ -95,8 +118,7 @@ def _set_up(folder: Path, *, say: Callable[[str], None]) -> Sysroot:
         archives=tuple(path.name for path in archives),
     )
     shutil.rmtree(folder / "apt")
-    with replacing_file(folder / READY) as temporary:
-        temporary.write_text(sysroot.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    sysroot.write(folder / READY)
     return sysroot
 
 
@@ -125,16 +147,24 @@ def _unpack(archives: Sequence[Path], folder: Path) -> None:
 
 def _extract_qemu(archive: Path, programs: Path) -> None:
     command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
-    with (
-        subprocess.Popen(command, stdout=subprocess.PIPE) as unpacking,
-        tarfile.open(fileobj=unpacking.stdout, mode="r|") as files,
-    ):
-        for member in files:
-            name = Path(member.name).name
-            if member.isfile() and name in QEMU_NAMES and (source := files.extractfile(member)) is not None:
-                with replacing_file(programs / name) as temporary:
-                    temporary.write_bytes(source.read())
-                (programs / name).chmod(0o755)
+    damaged = MissingBackendError(f"{archive.name} cannot be unpacked", "delete the folder and start again")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as unpacking:
+        try:
+            with tarfile.open(fileobj=unpacking.stdout, mode="r|") as files:
+                _keep_qemu(files, programs)
+        except tarfile.TarError as error:
+            raise damaged from error
+    if unpacking.returncode:
+        raise damaged
+
+
+def _keep_qemu(files: tarfile.TarFile, programs: Path) -> None:
+    for member in files:
+        name = Path(member.name).name
+        if member.isfile() and name in QEMU_NAMES and (source := files.extractfile(member)) is not None:
+            with replacing_file(programs / name) as temporary:
+                temporary.write_bytes(source.read())
+            (programs / name).chmod(0o755)
 
 
 def qemu_of(folder: Path) -> Path:
@@ -154,8 +184,12 @@ def _fetched(command: Sequence[str], environment: Mapping[str, str], what: str) 
 
 
 def _output(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
-    ended = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    remedy = "delete the folder and start again"
+    try:
+        ended = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    except OSError as error:
+        raise MissingBackendError(f"{command[0]} cannot be started: {error.strerror}", remedy) from error
     if ended.returncode:
         said = last_line([*ended.stdout.splitlines(), *ended.stderr.splitlines()])
-        raise MissingBackendError(f"{command[0]} failed: {said}", "delete the folder and start again")
+        raise MissingBackendError(f"{command[0]} failed: {said}", remedy)
     return ended.stdout

@@ -21,7 +21,9 @@ class OnnxOptions(Record):
     activations: of int8; uint8 is what x86 wants, int8 what Arm and XNNPACK want. The values are the same.
     """
 
-    providers: tuple[Literal["cpu", "cuda", "directml", "coreml", "nnapi", "xnnpack"], ...] = ("cpu",)
+    providers: Annotated[
+        tuple[Literal["cpu", "cuda", "directml", "coreml", "nnapi", "xnnpack"], ...], Field(min_length=1)
+    ] = ("cpu",)
     format: Literal["onnx", "ort"] = "onnx"
     activations: Literal["uint8", "int8"] = "uint8"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ _PROVIDERS = {
     "nnapi": "NnapiExecutionProvider",
     "xnnpack": "XnnpackExecutionProvider",
 }
+_APPENDED = re.compile(r"_token_\d+$")
+"""To the name of a node that ONNX Runtime replaces by one of another layout."""
 
 
 def session(
@@ -89,6 +92,11 @@ def onnxruntime_tool(name: str) -> Any:
     finally:
         root.handlers[:] = known
         logging.getLogger("ort_format_model.utils").setLevel(logging.WARNING)
+
+
+def name_in_file(node: str) -> str:
+    """The name that a node of an optimized graph had in the ONNX file."""
+    return _APPENDED.sub("", node)
 
 
 def _line(error: Exception) -> str:

@@ -8,29 +8,30 @@ model, two exports are the same bytes.
 from __future__ import annotations
 
 import importlib
-import re
+import struct
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from moceir_edge.errors import ArtifactError
-from moceir_edge.targets.onnx_runtime import onnxruntime_tool
+from moceir_edge.targets.onnx_runtime import name_in_file, onnxruntime_tool
 
 _IDENTIFIER = b"ORTM"
-_LAYOUT = re.compile(r"_token_\d+$")
-"""What ONNX Runtime appends to the name of a node that it replaces by one with channels last."""
 
 
 def format_version(path: Path) -> int:
-    """Version of the ORT format that a file is in; ArtifactError where it is in none."""
-    return int(_root(path.read_bytes()).OrtVersion())
+    """Version of the ORT format that a file is in; ArtifactError where it is in none, or cut off before it says so."""
+    with _cut_off_told(path):
+        return int(_root(path.read_bytes()).OrtVersion())
 
 
 def kinds_of(path: Path) -> dict[str, str]:
-    """Kind of every node by the name that it had in the ONNX file, where it has one."""
-    graph = _root(path.read_bytes()).Model().Graph()
-    nodes = _items(graph.Nodes, graph.NodesLength())
-    return {_LAYOUT.sub("", node.Name().decode()): node.OpType().decode() for node in nodes}
+    """Kind of every node by the name that it had in the ONNX file, where it has one; ArtifactError as above."""
+    with _cut_off_told(path):
+        graph = _root(path.read_bytes()).Model().Graph()
+        nodes = _items(graph.Nodes, graph.NodesLength())
+        return {name_in_file(node.Name().decode()): node.OpType().decode() for node in nodes}
 
 
 def put_in_order(path: Path) -> None:
@@ -101,6 +102,15 @@ def _vector(builder: Any, tables: list[int]) -> int:
 
 def _items(item: Callable[[int], Any], count: int) -> Iterator[Any]:
     return (item(index) for index in range(count))
+
+
+@contextmanager
+def _cut_off_told(path: Path) -> Iterator[None]:
+    """What flatbuffers says where an offset leads out of the file."""
+    try:
+        yield
+    except struct.error as error:
+        raise ArtifactError(f"{path}: the model is cut off", "export it again") from error
 
 
 def _root(data: bytes) -> Any:

@@ -73,7 +73,8 @@ def _estimate(name: str, graph: onnx.GraphProto, macs: Mapping[str, int], *, fix
 class XnnpackRules:
     """Which nodes XNNPACK takes, in the form that ONNX Runtime's tool asks for them; its convolutions are a whole.
 
-    In 8 bits it takes int8 alone, with one scale or one for each channel of the weights, not uint8 with int8 weights.
+    In 8 bits it takes int8 alone, with one scale or one for each channel of the weights, not uint8 with int8 weights: a
+    convolution counts where every DequantizeLinear before it does.
     """
 
     def __init__(self, graph: onnx.GraphProto) -> None:
@@ -86,7 +87,8 @@ class XnnpackRules:
         """Asked by `check_partitioning`."""
         match node.op_type:
             case "Conv":
-                return self.ranks.get(node.input[0]) == 4 and all(map(self._constant, node.input[1:]))
+                constant = self.ranks.get(node.input[0]) == 4 and all(map(self._constant, node.input[1:]))
+                return constant and all(map(self.is_op_supported, self._dequantized(node)))
             case "QuantizeLinear" | "DequantizeLinear":
                 return len(node.input) > 2 and self.constants[node.input[2]].data_type in _SIGNED
             case "Softmax":
@@ -96,6 +98,10 @@ class XnnpackRules:
                 return self.ranks.get(node.input[0]) == 2 and self._constant(node.input[1])
             case _:
                 return False
+
+    def _dequantized(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        makers = (self.makers[name] for name in node.input if name in self.makers)
+        return [maker for maker in makers if maker.op_type == "DequantizeLinear"]
 
     def _constant(self, name: str) -> bool:
         maker = self.makers.get(name)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from moceir_edge.errors import ArtifactError
+from moceir_edge.targets.onnx_runtime import name_in_file
 
 _FIXED_POINT = (0x03, 0x04)
 """High bytes of QNN's fixed-point types, signed and unsigned; the low byte says the bits in hexadecimal digits
@@ -41,7 +42,7 @@ def formats(graph: Mapping[str, Any]) -> dict[str, dict[str, int]]:
 def integer_convolutions(graph: Mapping[str, Any]) -> frozenset[str]:
     """Names of the convolutions whose input, weights and result are all integers."""
     return frozenset(
-        name.rpartition("_token_")[0] or name
+        name_in_file(name)
         for name, node in graph["nodes"].items()
         if node["type"] in _CONVOLUTIONS
         and all(_is_integer(_type(graph, value)) for value in (*node["input_names"][:2], *node["output_names"]))

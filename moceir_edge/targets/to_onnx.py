@@ -84,8 +84,9 @@ class _Onnx:
     def timer(self, recipe: Recipe) -> Timer | str:
         from moceir_edge.targets.onnx_costs import Runtime, measure_costs
 
-        if recipe.onnx_options.providers != ("cpu",):
-            return f"only the CPU is timed here, not {recipe.onnx_options.providers[0]}"
+        other = next((name for name in recipe.onnx_options.providers if name != "cpu"), None)
+        if other is not None:
+            return f"only the CPU is timed here, not {other}"
         if recipe.onnx_options.activations == "int8" and not is_arm():
             return "int8 activations are for Arm, and this machine is none"
         size, reduced = recipe.fixed_size or COUNT_SIZE, recipe.quantize_options.reduced_range

@@ -77,8 +77,8 @@ def test_float32_is_the_same_picture_on_arm(checked: Checked, kind: str) -> None
     assert found.gates[0].value > 100
 
 
-@pytest.mark.parametrize(("cpu", "kind"), [("max", "onnx"), ("cortex-a76", "ort"), ("cortex-a53", "ort")])
-def test_int8_loses_on_arm_what_it_loses_here(checked: Checked, cpu: str, kind: str) -> None:
-    """With matrix instructions, with dot products, and with neither."""
-    found = checked("int8", cpu, format=kind, activations="int8")
+@pytest.mark.parametrize("cpu", ["max", "cortex-a76", "cortex-a53"])
+def test_int8_loses_on_arm_what_it_loses_here(checked: Checked, cpu: str) -> None:
+    """With matrix instructions, with dot products, and with neither; the export, which takes longest, is one."""
+    found = checked("int8", cpu, activations="int8")
     assert found.gates[0].state is GateState.PASSED, found.gates[0].text

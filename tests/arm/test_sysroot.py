@@ -14,6 +14,7 @@ from filelock import FileLock
 from moceir_edge.arm import sysroot
 from moceir_edge.arm.sysroot import LOCK, READY, Sysroot, qemu_of, read_sysroot, set_up
 from moceir_edge.errors import InputError, MissingBackendError, OutputError
+from tests.arm.conftest import whole_setup
 
 TOOLS = {"apt-get", "apt-cache", "dpkg", "dpkg-deb"}
 Tools = Callable[..., list[str]]
@@ -71,6 +72,14 @@ def test_another_folder_is_left_alone(tmp_path: Path, tools: Tools, make: Callab
         set_up(folder, say=print)
 
 
+def test_a_folder_with_our_names_in_it_is_still_anothers(tmp_path: Path, tools: Tools) -> None:
+    """Many a folder is called site."""
+    tools()
+    (tmp_path / "mine" / "site").mkdir(parents=True)
+    with pytest.raises(OutputError, match="is no setup of the Arm emulation"):
+        set_up(tmp_path / "mine", say=print)
+
+
 def test_no_network_is_told_with_the_reason(tmp_path: Path, tools: Tools) -> None:
     """apt's own last error, and that it can go on."""
     tools(apt_get="echo 'E: Failed to fetch the lists  Temporary failure resolving' >&2; echo 'W: old' >&2; exit 100")
@@ -96,6 +105,7 @@ def test_a_setup_that_stopped_goes_on(tmp_path: Path, tools: Tools) -> None:
             set_up(tmp_path / "sys", say=print)
         archive = tmp_path / "sys" / "apt" / "cache" / "archives" / "partial" / "half.deb"
         archive.touch()
+        (tmp_path / "sys" / ".moceir-edge-of-a-kill.json").touch()
     assert archive.exists()
 
 
@@ -110,9 +120,7 @@ def test_two_setups_do_not_meet(tmp_path: Path, tools: Tools) -> None:
 def test_a_finished_setup_is_kept(tmp_path: Path, tools: Tools) -> None:
     """Nothing is fetched again."""
     tools(apt_get="exit 100")
-    made = Sysroot(python="3.11", qemu="qemu-aarch64 version 7.2", archives=())
-    (tmp_path / "sys").mkdir()
-    made.write(tmp_path / "sys" / READY)
+    made = Sysroot.read(whole_setup(tmp_path / "sys") / READY)
     said: list[str] = []
     assert set_up(tmp_path / "sys", say=said.append) == made
     assert said == [f"{tmp_path / 'sys'}: set up already"]
@@ -123,6 +131,38 @@ def test_an_unfinished_setup_is_not_used(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no finished setup") as caught:
         read_sysroot(tmp_path)
     assert f"moceir_edge.arm setup {tmp_path}" in caught.value.remedy
+
+
+@pytest.mark.parametrize("lost", ["root/usr/bin/python3.11", "site/numpy", "site/onnxruntime", "qemu/qemu-aarch64"])
+def test_a_setup_that_lost_something_is_made_again(tmp_path: Path, tools: Tools, lost: str) -> None:
+    """Not used, not blamed on the artifact, and not called set up already."""
+    tools(apt_get="echo 'E: no network' >&2; exit 100")
+    folder = whole_setup(tmp_path / "sys")
+    (folder / lost).rename(tmp_path / "lost")
+    with pytest.raises(InputError, match="QEMU" if "qemu" in lost else lost) as caught:
+        read_sysroot(folder)
+    assert "set it up again" in caught.value.remedy
+    with pytest.raises(MissingBackendError, match="E: no network"):
+        set_up(folder, say=print)
+
+
+def test_a_qemu_that_may_not_be_executed_is_no_setup(tmp_path: Path) -> None:
+    """A folder that was copied without modes."""
+    folder = whole_setup(tmp_path / "sys")
+    (folder / "qemu" / "qemu-aarch64").chmod(0o644)
+    with pytest.raises(InputError, match="lacks a QEMU that may be executed"):
+        read_sysroot(folder)
+
+
+@pytest.mark.parametrize("script", ["echo no archive", "exit 2", "tar -c -T /dev/null; exit 2"])
+def test_a_damaged_package_of_qemu_is_told(tmp_path: Path, tools: Tools, script: str) -> None:
+    """What is no archive, and what dpkg-deb gave up on."""
+    fetched = (
+        f"mkdir -p {tmp_path}/sys/apt/cache/archives; touch {tmp_path}/sys/apt/cache/archives/qemu-user_1_amd64.deb"
+    )
+    tools(apt_get=fetched, dpkg_deb=script)
+    with pytest.raises(MissingBackendError, match=r"qemu-user_1_amd64\.deb cannot be unpacked"):
+        set_up(tmp_path / "sys", say=print)
 
 
 def test_packages_without_qemu_are_told(tmp_path: Path) -> None:

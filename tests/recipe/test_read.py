@@ -70,6 +70,7 @@ def test_a_size_is_height_then_width(tmp_path: Path) -> None:
         (f"{SHORTEST}golden: 0\n", "3: golden"),
         (f"{SHORTEST}guard: perhaps\n", "3: guard"),
         (f"{SHORTEST}onnx:\n  providers: [abacus]\n", "4: onnx.providers.0"),
+        (f"{SHORTEST}onnx: {{providers: []}}\n", "onnx.providers: Tuple should have at least 1 item"),
         (f"{SHORTEST}onnx:\n  format: tflite\n", "4: onnx.format"),
         (f"{SHORTEST}onnx:\n  format: ort\n", "1: size: format ort needs a fixed size"),
         (f"{SHORTEST}size: dynamic\nonnx: {{format: ort}}\n", "3: size: format ort needs a fixed size"),

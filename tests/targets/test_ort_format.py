@@ -153,6 +153,15 @@ def test_a_truncated_file_is_refused(artifact: tuple[Artifact, Path], tmp_path: 
         OnnxRunner(tmp_path / ORT_FILE, size=None)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.1])
+def test_a_truncated_file_is_not_read(artifact: tuple[Artifact, Path], tmp_path: Path, share: float) -> None:
+    """Its head is whole, what its offsets lead to is not there."""
+    whole = (artifact[1] / ORT_FILE).read_bytes()
+    (tmp_path / ORT_FILE).write_bytes(whole[: max(16, int(share * len(whole)))])
+    with pytest.raises(ArtifactError, match="is cut off"):
+        kinds_of(tmp_path / ORT_FILE)
+
+
 def test_another_file_has_no_version(tmp_path: Path) -> None:
     """With a remedy."""
     (tmp_path / ORT_FILE).write_bytes(b"nothing of the kind")

@@ -89,7 +89,7 @@ def test_xnnpack_takes_int8_alone(kind: type[np.generic], taken: bool) -> None:
     ]
     model = graph(nodes, [*constants, zero], "out")
     rules = XnnpackRules(model.graph)
-    assert [rules.is_op_supported(node) for node in model.graph.node] == [taken, taken, True, True]
+    assert [rules.is_op_supported(node) for node in model.graph.node] == [taken, taken, True, taken]
 
 
 def test_an_artifact_says_that_it_is_an_estimate(tmp_path: Path) -> None:
@@ -104,6 +104,13 @@ def test_an_artifact_says_that_it_is_an_estimate(tmp_path: Path) -> None:
     mac = exported(TARGET, program, recipe("onnx", onnx={"providers": ["coreml"]}), tmp_path / "mac")
     assert [item.provider for item in mac.estimates] == ["Core ML"]
     assert exported(TARGET, program, recipe("onnx"), tmp_path / "plain").estimates == ()
+
+
+@pytest.mark.parametrize(("providers", "named"), [(["xnnpack", "cpu"], "xnnpack"), (["cpu", "nnapi"], "nnapi")])
+def test_what_is_not_timed_here_is_named(providers: list[str], named: str) -> None:
+    """Wherever it stands in the list."""
+    timer = TARGET.timer(recipe("onnx", "int8", onnx={"providers": providers}))
+    assert timer == f"only the CPU is timed here, not {named}"
 
 
 def test_int8_for_arm_is_not_timed_on_x86() -> None:
