@@ -58,11 +58,12 @@ def in_integers(package: Package) -> frozenset[str]:
                 readers[one.name].append(op)
 
     def whole(op: Any) -> bool:
-        x, weight = makers.get(op.inputs["x"].name), makers[op.inputs["weight"].name]
+        x, weight = makers.get(op.inputs["x"].name), makers.get(op.inputs["weight"].name)
         results = readers[op.outputs[0].name]
         return (
             x is not None
             and x.op_type == "dequantize"
+            and weight is not None
             and weight.op_type == "constexpr_affine_dequantize"
             and weight.quantized_data.val.dtype == np.int8
             and bool(results)
