@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -46,36 +45,19 @@ from moceir_edge.program.lower import lower
 from moceir_edge.program.macs import macs
 from moceir_edge.program.program import Program
 from moceir_edge.recipe.schema import Limits, Recipe, Size
-from moceir_edge.records import Skipped, sha256_of_file, sha256_of_value
+from moceir_edge.records import Skipped
 from moceir_edge.resources import bundled
 from moceir_edge.runner import NetworkRunner, centre, pad
 from moceir_edge.targets.target import COUNT_SIZE, Exported, Target, interface_of, target_of
 from moceir_edge.targets.to_onnx import PLAN_FILE
 from moceir_edge.terms import Precision, Progress, TargetName, Task, silent
+from moceir_edge.versions import versions
 
 GOLDEN_SIZE = (128, 128)
 """Size of golden pictures where the artifact serves any."""
 
 SHORTLIST = 3
 """Pictures of which one calibrates: what the model adds to each of them is looked at."""
-
-LIBRARIES = (
-    "moceir-edge",
-    "torch",
-    "numpy",
-    "scipy",
-    "Pillow",
-    "imagecodecs",
-    "scikit-image",
-    "onnx",
-    "onnxruntime",
-    "nncf",
-    "openvino",
-    "coremltools",
-    "tensorrt",
-    "tensorrt-rtx-cu13-bindings",
-)
-"""What may change a result."""
 
 
 @dataclass(frozen=True)
@@ -434,24 +416,3 @@ def describe(
         estimates=exported.estimates,
         golden=tuple(golden),
     )
-
-
-def versions() -> dict[str, str]:
-    """Our version and code, and the versions of every library that a stage may use, as far as they are installed."""
-    installed = {name: _version(name) for name in LIBRARIES}
-    return {"code": code_sha256(), **{name: number for name, number in installed.items() if number is not None}}
-
-
-def code_sha256() -> str:
-    """Hash of the package's own sources: a stage of other code is not reused."""
-    package = Path(__file__).parent
-    return sha256_of_value(
-        [[p.relative_to(package).as_posix(), sha256_of_file(p)] for p in sorted(package.rglob("*.py"))]
-    )
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
