@@ -167,6 +167,8 @@ def write_model(
     weights = weight_plan_of(prepared, calibration, model, recipe, search=search, progress=progress)
     if weights is not None:
         weights.write(folder / WEIGHTS_FILE)
+        for doubt in _doubts_of_weights(weights):
+            search.say(f"warning: {doubt}")
         prepared = with_planned_weights(prepared, weights)
     exported = target.export(prepared, recipe, [crop.image for crop in crops], folder)
     if weights is not None:
@@ -229,6 +231,18 @@ def _doubts(plan: PrecisionPlan, recipe: Recipe) -> Iterator[str]:
         and has_vnni() is False
     ):
         yield "this x86 has no VNNI, so 8-bit weights saturate: set quantize.reduced_range to true"
+
+
+def _doubts_of_weights(plan: WeightPlan) -> Iterator[str]:
+    """Why the smallest weights may not be small, or not good, enough."""
+    if plan.simulated is None or plan.slack_db is None or plan.slack_db >= 0:
+        return
+    snr_db, changes = plan.simulated.residual_snr_db, plan.simulated.mean_change_db
+    yield (
+        f"on calibration crops the smallest weights leave a residual SNR of {snr_db:.1f} dB and change PSNR by "
+        f"{max(changes.values(), default=0.0):.3f} dB in the mean of a task, {-plan.slack_db:.1f} dB more than is "
+        "safe: gates may fail"
+    )
 
 
 def settle(model: LoadedModel, recipe: Recipe, calibration: Dataset, *, progress: Progress = silent) -> Settled:
