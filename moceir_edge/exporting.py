@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -46,36 +45,19 @@ from moceir_edge.program.lower import lower
 from moceir_edge.program.macs import macs
 from moceir_edge.program.program import Program
 from moceir_edge.recipe.schema import Limits, Recipe, Size
-from moceir_edge.records import Skipped, sha256_of_file, sha256_of_value
+from moceir_edge.records import Skipped
 from moceir_edge.resources import bundled
 from moceir_edge.runner import NetworkRunner, centre, pad
 from moceir_edge.targets.target import COUNT_SIZE, Exported, Target, interface_of, target_of
 from moceir_edge.targets.to_onnx import PLAN_FILE
 from moceir_edge.terms import Precision, Progress, TargetName, Task, silent
+from moceir_edge.versions import versions
 
 GOLDEN_SIZE = (128, 128)
 """Size of golden pictures where the artifact serves any."""
 
 SHORTLIST = 3
 """Pictures of which one calibrates: what the model adds to each of them is looked at."""
-
-LIBRARIES = (
-    "moceir-edge",
-    "torch",
-    "numpy",
-    "scipy",
-    "Pillow",
-    "imagecodecs",
-    "scikit-image",
-    "onnx",
-    "onnxruntime",
-    "nncf",
-    "openvino",
-    "coremltools",
-    "tensorrt",
-    "tensorrt-rtx-cu13-bindings",
-)
-"""What may change a result."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +167,8 @@ def write_model(
     weights = weight_plan_of(prepared, calibration, model, recipe, search=search, progress=progress)
     if weights is not None:
         weights.write(folder / WEIGHTS_FILE)
+        for doubt in _doubts_of_weights(weights):
+            search.say(f"warning: {doubt}")
         prepared = with_planned_weights(prepared, weights)
     exported = target.export(prepared, recipe, [crop.image for crop in crops], folder)
     if weights is not None:
@@ -247,6 +231,18 @@ def _doubts(plan: PrecisionPlan, recipe: Recipe) -> Iterator[str]:
         and has_vnni() is False
     ):
         yield "this x86 has no VNNI, so 8-bit weights saturate: set quantize.reduced_range to true"
+
+
+def _doubts_of_weights(plan: WeightPlan) -> Iterator[str]:
+    """Why the smallest weights may not be small, or not good, enough."""
+    if plan.simulated is None or plan.slack_db is None or plan.slack_db >= 0:
+        return
+    snr_db, changes = plan.simulated.residual_snr_db, plan.simulated.mean_change_db
+    yield (
+        f"on calibration crops the smallest weights leave a residual SNR of {snr_db:.1f} dB and change PSNR by "
+        f"{max(changes.values(), default=0.0):.3f} dB in the mean of a task, {-plan.slack_db:.1f} dB more than is "
+        "safe: gates may fail"
+    )
 
 
 def settle(model: LoadedModel, recipe: Recipe, calibration: Dataset, *, progress: Progress = silent) -> Settled:
@@ -434,24 +430,3 @@ def describe(
         estimates=exported.estimates,
         golden=tuple(golden),
     )
-
-
-def versions() -> dict[str, str]:
-    """Our version and code, and the versions of every library that a stage may use, as far as they are installed."""
-    installed = {name: _version(name) for name in LIBRARIES}
-    return {"code": code_sha256(), **{name: number for name, number in installed.items() if number is not None}}
-
-
-def code_sha256() -> str:
-    """Hash of the package's own sources: a stage of other code is not reused."""
-    package = Path(__file__).parent
-    return sha256_of_value(
-        [[p.relative_to(package).as_posix(), sha256_of_file(p)] for p in sorted(package.rglob("*.py"))]
-    )
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

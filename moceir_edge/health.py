@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 
 from moceir_edge.processor import has_vnni
 from moceir_edge.records import Record
 from moceir_edge.targets.target import target_of
 from moceir_edge.terms import TargetName
-
-LIBRARIES = (
-    "torch", "numpy", "onnx", "onnxruntime", "nncf", "openvino", "coremltools", "tensorrt", "tensorrt-rtx-cu13-bindings"
-)  # fmt: skip
+from moceir_edge.versions import library_versions
 
 
 class TargetHealth(Record):
@@ -52,7 +48,7 @@ def doctor() -> Health:
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",
         cores=os.cpu_count() or 1,
-        libraries={name: _version(name) for name in LIBRARIES},
+        libraries=library_versions(),
         targets=tuple(_health(name) for name in TargetName),
         gpu=gpu,
         vnni=vnni,
@@ -66,10 +62,3 @@ def _health(name: TargetName) -> TargetHealth:
     except ImportError as error:
         missing = str(error)
     return TargetHealth(target=name, works=missing is None, remedy=missing or "")
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

@@ -21,7 +21,7 @@ from moceir_edge.data.samples import read_data
 from moceir_edge.data.sides import require_choosing
 from moceir_edge.data.split import Split, refuse_overlap, split, subset
 from moceir_edge.errors import RecipeError
-from moceir_edge.exporting import Search, Source, require_target, versions, write_artifact
+from moceir_edge.exporting import Search, Source, require_target, write_artifact
 from moceir_edge.keeping import Within
 from moceir_edge.network.architecture import size_name
 from moceir_edge.network.checkpoint import LoadedModel, load, save
@@ -38,6 +38,7 @@ from moceir_edge.routing.evidence import evidence_bound
 from moceir_edge.routing.routing import Routing, measure_routing
 from moceir_edge.run_folder import RunFolder
 from moceir_edge.terms import GateMode, Progress, TargetName, Task, silent
+from moceir_edge.versions import versions
 
 OTHER_TASKS = 4
 """Pictures of each other task that are observed, to see how tasks differ."""
@@ -256,7 +257,7 @@ class _Pipeline:
             "recipe": recipe.model_dump(mode="json"),
             "choosing": self.choosing.sha256,
             "judging": self.judging.sha256,
-            "machine": processor.identity() if _asks_the_machine(recipe) else None,
+            "machine": _asked_of_the_machine(recipe),
         }
 
         def action() -> Artifact:
@@ -273,8 +274,7 @@ class _Pipeline:
 
         out = self.request.out
         artifact = read_artifact(candidate)
-        can = [processor.has_vnni(), processor.has_bfloat16(), torch.cuda.is_available()]
-        machine = [platform.machine(), platform.system(), *can]
+        machine = [platform.machine(), platform.system(), processor.has_vnni(), processor.has_bfloat16(), _gpu()]
         key = {
             **self.base,
             "candidate": artifact_sha256(candidate),
@@ -322,6 +322,18 @@ def named_recipes(names: Sequence[str]) -> dict[str, Recipe]:
     return {path.stem: read_recipe(path) for path in paths}
 
 
-def _asks_the_machine(recipe: Recipe) -> bool:
-    """Whether an export depends on what this processor is fast at, or has at all."""
-    return recipe.precision.in_8_bits or recipe.target is TargetName.OPENVINO
+def _asked_of_the_machine(recipe: Recipe) -> dict[str, str | int | bool | None] | None:
+    """What an export depends on beside its inputs: what this processor is fast at, or has at all, and whether the
+    vendor's own compiler and runtime are here.
+    """
+    asked: dict[str, str | int | bool | None] = {}
+    if recipe.precision.in_8_bits or recipe.target is TargetName.OPENVINO:
+        asked |= processor.identity()
+    if recipe.target in (TargetName.TENSORRT, TargetName.COREML):
+        asked |= {"system": platform.system(), "gpu": _gpu()}
+    return asked or None
+
+
+def _gpu() -> str | None:
+    """Its name, None where there is none."""
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None

@@ -16,7 +16,7 @@ from moceir_edge.data.dataset import require_readable, require_targets
 from moceir_edge.data.samples import read_data
 from moceir_edge.data.sides import require_choosing, sides_from_data
 from moceir_edge.errors import DataError, InputError, OutputError
-from moceir_edge.exporting import Search, Source, require_target, versions, write_artifact
+from moceir_edge.exporting import Search, Source, require_target, write_artifact
 from moceir_edge.network import checkpoint
 from moceir_edge.network.checkpoint import load, save
 from moceir_edge.outcome import ArtifactOutcome, judged_artifact, outcome_of
@@ -38,6 +38,7 @@ from moceir_edge.run_folder import MARKS, RunFolder
 from moceir_edge.runner import threads_of_share, torch_threads
 from moceir_edge.sharing import over_processes
 from moceir_edge.terms import GateMode, Progress, Task, silent, tasks_from_names
+from moceir_edge.versions import versions
 
 
 class Converted(Record):

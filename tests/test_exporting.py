@@ -21,19 +21,21 @@ from moceir_edge.compress.weight_plan import WEIGHTS_FILE, WeightPlan
 from moceir_edge.demonstration import MODEL
 from moceir_edge.errors import InputError
 from moceir_edge.exporting import Search, Source, with_memory, write_artifact
+from moceir_edge.metrics import psnr_db
 from moceir_edge.network.checkpoint import LoadedModel, load
-from moceir_edge.parity.verify import Subject, verify_artifact
+from moceir_edge.parity import verify
+from moceir_edge.parity.verify import Subject, steps_of, verify_artifact
 from moceir_edge.program.islands import FLOAT16_LARGEST
 from moceir_edge.program.lower import lower
 from moceir_edge.program.program import Program
-from moceir_edge.recipe.schema import Limits
+from moceir_edge.recipe.schema import Limits, Recipe
 from moceir_edge.runner import NetworkRunner
 from moceir_edge.targets.target import Timer, target_of
 from moceir_edge.terms import GateState, TargetName, Task
 from tests.parity.fakes import dataset, noise, sample
 from tests.parity.test_overflow import swollen
 from tests.targets import fake
-from tests.targets.networks import UNHEARD, crops, exported, recipe, small_network
+from tests.targets.networks import UNHEARD, crops, exported, full_plan, recipe, small_network
 
 SIZE = (64, 72)
 
@@ -180,6 +182,61 @@ def test_one_calibration_picture_is_named() -> None:
     more = dataset(picture, sample("derain/1", noise(1, height=64, width=64)))
     exporting.calibrate(program, more, recipe("onnx", "int8", size=SIZE), say=said.append)
     assert len(said) == 1
+
+
+def exported_for_core_ml(chosen: Recipe, folder: Path, search: Search) -> tuple[Subject, Artifact]:
+    """The small network in a package."""
+    missing = target_of(TargetName.COREML).missing()
+    if missing is not None:
+        pytest.skip(missing)
+    model = LoadedModel(small_network(), "small")
+    pictures = [sample(f"derain/{seed}", noise(seed, height=40, width=48)) for seed in range(2)]
+    found = write_artifact(Source(model, model, (Task.DERAIN,)), chosen, dataset(*pictures), folder, search=search)
+    return Subject(found, folder, model, slim=False), found
+
+
+def test_too_loud_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no plan is safely within the gates, the safest is taken, and a person is told."""
+    monkeypatch.setattr(stored_weights, "SMALLEST", 64)
+    said: list[str] = []
+    options = {"coreml": {"interface": "tensor", "weights": "smallest"}, "quantize": {"pictures": 2, "crop": 32}}
+    chosen = recipe("coreml", "float16", limits={"residual_snr_db": {"value": 150, "reason": "to fail"}}, **options)
+    exported_for_core_ml(chosen, tmp_path, Search(say=said.append))
+    [doubt] = [text for text in said if "smallest weights" in text and "more than is safe" in text]
+    assert doubt.startswith("warning: on calibration crops")
+
+
+def test_a_share_of_several_sizes_is_counted_at_the_default_one(
+    artifact: tuple[LoadedModel, Artifact, Path],
+) -> None:
+    """And the gate says so."""
+    options = {"minimum_ios": 18, "more_sizes": [[64, 64]]}
+    counts = artifact[1].counts.model_copy(update={"integer_share": 0.7})
+    for more, reason in (({}, ""), (options, f"counted at {SIZE[1]}x{SIZE[0]}, the default of its sizes")):
+        said = recipe("coreml", "int8", size=SIZE, coreml=more).model_dump(mode="json")
+        found = artifact[1].model_copy(update={"target": TargetName.COREML, "recipe": said, "counts": counts})
+        [gate] = verify._artifact_gates(found)
+        assert gate.reason == reason
+
+
+def test_int8_for_core_ml_is_simulated_as_the_package_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the steps that it stores; and once it was run by Core ML, nothing says that it was not."""
+    plan = full_plan(lower(small_network()))
+    chosen = recipe("coreml", "int8", coreml={"interface": "tensor"})
+    subject, found = exported_for_core_ml(chosen, tmp_path, Search(plan=plan))
+    steps = {step.name: step.runner for step in steps_of(subject)[0]}
+    picture = noise(9, height=found.fixed_size[0], width=found.fixed_size[1]) if found.fixed_size else noise(9)
+    int8, package = (steps[name].run(picture).restored for name in ("int8", "artifact"))
+    assert psnr_db(int8, package) >= 80
+    judging, reference = dataset(sample("derain/9", picture)), lambda _: picture
+    emulated = verify_artifact(subject, judging, reference)
+    assert any(text.startswith("not executed: Core ML") for text in emulated.unverified)
+    target = target_of(TargetName.COREML)
+    monkeypatch.setattr(type(target), "runner", lambda self, artifact, folder, **_: self.emulator(artifact, folder))
+    executed = verify_artifact(subject, judging, reference)
+    assert executed.executed_by == "coreml"
+    assert not any(text.startswith("not executed: ") for text in executed.unverified)
+    assert any(text.startswith("not executed on device") or "not built" in text for text in executed.unverified)
 
 
 @pytest.mark.parametrize("weights", ["int8", "smallest"])

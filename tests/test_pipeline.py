@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from moceir_edge import processor, stages
 from moceir_edge.artifacts import read_artifact
 from moceir_edge.data.stress import STRESS
 from moceir_edge.demonstration import MODEL
 from moceir_edge.errors import OutputError, RecipeError
 from moceir_edge.network.checkpoint import load
+from moceir_edge.recipe.schema import Recipe
 from moceir_edge.resources import find_resource
 from moceir_edge.run_folder import RunFolder
 from moceir_edge.stages import PipelineRequest, PipelineResult, named_recipes, pipeline
@@ -200,3 +202,29 @@ def _killed_after(command: list[str], stage: str, delay: float) -> bool:
             return process.wait() == -signal.SIGKILL
     process.wait()
     return False
+
+
+@pytest.mark.parametrize(
+    ("target", "precision", "asks"),
+    [
+        ("onnx", "float16", set()),
+        ("onnx", "int8", {"processor"}),
+        ("openvino", "float32", {"processor"}),
+        ("tensorrt", "float16", {"system", "gpu"}),
+        ("tensorrt", "int8", {"processor", "system", "gpu"}),
+        ("coreml", "float16", {"system", "gpu"}),
+    ],
+)
+def test_an_export_is_made_again_on_a_machine_that_decides(
+    target: str, precision: str, asks: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Mac, a GPU, and what the processor is fast at, for the targets that look for them."""
+    recipe = Recipe.model_validate({"target": target, "precision": precision, "size": [64, 64]})
+    here = stages._asked_of_the_machine(recipe) or {}
+    assert asks == here.keys() & {"processor", "system", "gpu"}
+    monkeypatch.setattr(processor, "processor_name", lambda: "another")
+    monkeypatch.setattr("platform.system", lambda: "Another")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda _: "another")
+    there = stages._asked_of_the_machine(recipe) or {}
+    assert asks == {name for name in ("processor", "system", "gpu") if here.get(name) != there.get(name)}

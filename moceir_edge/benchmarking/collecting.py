@@ -21,9 +21,9 @@ from moceir_edge.benchmarking.roofline import Roofline
 from moceir_edge.benchmarking.subject import Pictures, Subject
 from moceir_edge.benchmarking.timing import Timing
 from moceir_edge.benchmarking.variants import MEANINGS, Variant
-from moceir_edge.exporting import versions
 from moceir_edge.network.architecture import size_name
 from moceir_edge.records import Skipped
+from moceir_edge.versions import versions
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,8 @@ class WeightPlan(Record):
     """stored: convolutions whose weights are not floats, in running order; storage: where they are stored.
 
     size_bytes, float_bytes: of the weights of all convolutions, so stored and as floats. layers: the choice for each
-    convolution with its numbers (costs are bytes); simulated: the plan as a whole; both where something was measured.
+    convolution with its numbers (costs are bytes); simulated: the plan as a whole; slack_db: how much louder that could
+    be and still be safely within the gates, negative where it is too loud; all three where something was measured.
     """
 
     stored: dict[str, Stored]
@@ -61,6 +62,7 @@ class WeightPlan(Record):
     skipped: tuple[Skipped, ...] = ()
     layers: tuple[Placed, ...] = ()
     simulated: Simulated | None = None
+    slack_db: float | None = None
     model_sha256: str | None = None
 
 
@@ -110,10 +112,11 @@ def smallest_plan(
         stored = {one.name: one.chosen.choice for one in placed if isinstance(one.chosen.choice, Stored)}
         network = StaticNetwork(with_stored_weights(program, stored, storage), half=storage.half)
         effects = effects_of(network, progress(crops, f"simulating weights, {margin_db:g} dB below limits"), references)
-        update = {"layers": placed, "simulated": summed_up(crops, effects)}
+        simulated = summed_up(crops, effects)
+        update = {"layers": placed, "simulated": simulated, "slack_db": simulated.slack_db(allowed)}
         return _plan(program, stored, storage).model_copy(update=update)
 
-    plan = loudest_safe(attempt, lambda plan: -inf if plan.simulated is None else plan.simulated.slack_db(allowed))
+    plan = loudest_safe(attempt, lambda plan: -inf if plan.slack_db is None else plan.slack_db)
     known = {op.name for op in free}
     kept = (op.name for op in storable(program) if op.name not in known)
     reason = "kept in float by the recipe (quantize.keep_float)"

@@ -10,7 +10,7 @@ from moceir_edge import processor
 from moceir_edge.artifacts import Artifact, artifact_sha256
 from moceir_edge.data.dataset import Dataset
 from moceir_edge.errors import GateError, MissingBackendError
-from moceir_edge.exporting import Search, Source, versions, write_artifact
+from moceir_edge.exporting import Search, Source, write_artifact
 from moceir_edge.keeping import Within
 from moceir_edge.network.checkpoint import LoadedModel
 from moceir_edge.recipe.schema import Recipe
@@ -19,6 +19,7 @@ from moceir_edge.run_folder import RunFolder
 from moceir_edge.runner import Runner
 from moceir_edge.targets.target import target_of
 from moceir_edge.terms import Progress, Task
+from moceir_edge.versions import versions
 
 POINTS = "points"
 """The folder of a run in which the artifacts lie."""

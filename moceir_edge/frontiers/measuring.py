@@ -11,7 +11,6 @@ from moceir_edge import processor
 from moceir_edge.benchmarking.comparing import Quality, measure_quality
 from moceir_edge.contention import busy_text, moment, others_share
 from moceir_edge.data.dataset import Dataset
-from moceir_edge.exporting import versions
 from moceir_edge.frontiers.building import Built
 from moceir_edge.frontiers.request import SIZE
 from moceir_edge.network.checkpoint import LoadedModel
@@ -21,6 +20,7 @@ from moceir_edge.run_folder import RunFolder
 from moceir_edge.runner import NetworkRunner, Runner
 from moceir_edge.terms import Progress
 from moceir_edge.timing import interleaved_ms
+from moceir_edge.versions import versions
 
 ROUNDS = 15
 

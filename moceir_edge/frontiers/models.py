@@ -12,7 +12,6 @@ from moceir_edge.compress.prune import PruningPlan, apply_pruning, plan_pruning
 from moceir_edge.data.dataset import Dataset
 from moceir_edge.data.split import Split
 from moceir_edge.errors import GateError, PlanError
-from moceir_edge.exporting import versions
 from moceir_edge.narrowing.apply import narrow_model
 from moceir_edge.narrowing.costs import Unit
 from moceir_edge.narrowing.measured import Candidate, Measured, measure
@@ -23,6 +22,7 @@ from moceir_edge.records import Record, Skipped
 from moceir_edge.routing.routing import Routing, measure_routing
 from moceir_edge.run_folder import RunFolder
 from moceir_edge.terms import GateMode, Progress, Task
+from moceir_edge.versions import versions
 
 SLIM = "slim.safetensors"
 

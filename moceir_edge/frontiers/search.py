@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from moceir_edge import processor
 from moceir_edge.data.split import Split
 from moceir_edge.errors import InputError
-from moceir_edge.exporting import versions
 from moceir_edge.frontiers.building import Builder, Built
 from moceir_edge.frontiers.choosing import Measures, beaten, pick, refusal
 from moceir_edge.frontiers.collecting import MeasuredPoint, point_of
@@ -25,6 +24,7 @@ from moceir_edge.records import Skipped, refuse_inside
 from moceir_edge.run_folder import RunFolder
 from moceir_edge.runner import torch_threads
 from moceir_edge.terms import Progress, Task, silent
+from moceir_edge.versions import versions
 
 
 def frontier(

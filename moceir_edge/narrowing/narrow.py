@@ -11,7 +11,7 @@ from pathlib import Path
 from moceir_edge import processor
 from moceir_edge.data.split import Split
 from moceir_edge.errors import InputError, MoceirEdgeError, OutputError, PlanError
-from moceir_edge.exporting import require_target, versions
+from moceir_edge.exporting import require_target
 from moceir_edge.narrowing.apply import narrow_model
 from moceir_edge.narrowing.budget import Budget
 from moceir_edge.narrowing.costs import COUNTS, Unit
@@ -28,6 +28,7 @@ from moceir_edge.records import Record, refuse_existing
 from moceir_edge.resources import bundled
 from moceir_edge.run_folder import RunFolder
 from moceir_edge.terms import Progress, Task, silent
+from moceir_edge.versions import versions
 
 MULTIPLE = 16
 """Widths that kernels like: ONNX Runtime's blocks of channels on AVX-512 (8 on AVX2), tensor cores (8)."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from moceir_edge.artifacts import Artifact, GateResult, OverflowBound, Proof
 from moceir_edge.compress.precision import PrecisionPlan
+from moceir_edge.compress.ranges import Ranges
 from moceir_edge.compress.rounding import rounding_of
 from moceir_edge.compress.simulation import QuantizedNetwork
 from moceir_edge.compress.weight_plan import WEIGHTS_FILE, WeightPlan, with_planned_weights
@@ -24,6 +25,7 @@ from moceir_edge.program.program import Program
 from moceir_edge.recipe.schema import Limits, Recipe
 from moceir_edge.records import Record
 from moceir_edge.runner import Clocked, Gated, Image, NetworkRunner, ProgramRunner, Runner
+from moceir_edge.targets.mil_integer import as_stored
 from moceir_edge.targets.target import recipe_of, target_of
 from moceir_edge.targets.to_onnx import PLAN_FILE
 from moceir_edge.terms import GateState, Precision, Progress, TargetName, silent
@@ -86,6 +88,7 @@ def verify_artifact(
         steps = tuple(replace(step, runner=clock) if step is artifact_step else step for step in steps)
     size = subject.artifact.fixed_size
     blocks = () if subject.model is None else tuple(block for _, block in subject.model.architecture.routed())
+    executed_by = artifact_step.executed_by if artifact_step else None
     rows = compare(steps, judging, reference, size=size, blocks=blocks, progress=progress, on_picture=on_picture)
     overflow = _overflow(subject, judging)
     return Verification(
@@ -93,8 +96,12 @@ def verify_artifact(
         summaries=summarize(rows),
         gates=(*_gates(subject, rows), *_overflow_gates(overflow), *_artifact_gates(subject.artifact)),
         overflow=overflow,
-        unverified=(*unverified, *unproven(subject.artifact), *_centre_only(subject.artifact)),
-        executed_by=artifact_step.executed_by if artifact_step else None,
+        unverified=(
+            *unverified,
+            *unproven(subject.artifact, executed=executed_by is not None),
+            *_centre_only(subject.artifact),
+        ),
+        executed_by=executed_by,
         seconds_per_megapixel=clock.seconds_per_megapixel if clock else None,
     )
 
@@ -145,7 +152,10 @@ def _program_steps(subject: Subject, model: LoadedModel) -> list[Step]:
         case Precision.INT8 | Precision.FP8:
             plan = PrecisionPlan.read(subject.folder / PLAN_FILE)
             rounding, name = rounding_of(recipe), recipe.precision.value
-            simulated = QuantizedNetwork(prepared, plan.integer, rounding=rounding, half=recipe.half)
+            integer: Mapping[str, Ranges] = plan.integer
+            if recipe.target is TargetName.COREML:
+                prepared, integer = as_stored(prepared, plan.integer, half=recipe.half)
+            simulated = QuantizedNetwork(prepared, integer, rounding=rounding, half=recipe.half)
             how = f"simulated: planned convolutions read, weigh and write {name} values"
             if recipe.half:
                 how = f"{how}, the rest is rounded to float16 outside the float32 islands"
@@ -223,6 +233,9 @@ def _artifact_gates(artifact: Artifact) -> tuple[GateResult, ...]:
     if share is not None:
         name = "share of MACs in integer kernels"
         reason = _COUNTED_IN.get(artifact.target, "")
+        if recipe_of(artifact).coreml_options.more_sizes:
+            height, width = artifact.counts.size
+            reason = f"counted at {width}x{height}, the default of its sizes"
         results.append(gates.judged("artifact", name, share, gates.INTEGER_SHARE, at_least=True, reason=reason))
     return tuple(results)
 
@@ -254,9 +267,9 @@ def _overflow_gates(overflow: Sequence[OverflowBound]) -> tuple[GateResult, ...]
     return tuple(results)
 
 
-def unproven(artifact: Artifact) -> tuple[str, ...]:
-    """What no proof of the artifact shows, and what is only estimated."""
-    fields = ("parsed", "built", "emulated", "executed", "executed_on_device")
+def unproven(artifact: Artifact, *, executed: bool = False) -> tuple[str, ...]:
+    """What no proof of the artifact shows, and what is only estimated; executed: whether it was run here since."""
+    fields = ("parsed", "built", "emulated", *(() if executed else ("executed",)), "executed_on_device")
     proofs = {name: getattr(artifact.proofs, name) for name in fields}
     not_run = (
         f"not {name.replace('_', ' ')}: {proof.reason}"

@@ -16,13 +16,15 @@ FP8_OPSET = 19
 
 def contradictions(said: Mapping[str, Any]) -> Contradictions:
     """Place and message of what does not go together; said: a recipe as plain data, its fields checked or not."""
-    target = said.get("target")
+    words = {key: value for key in ("target", "precision") if isinstance(value := said.get(key), str)}
+    said = {**said, "target": None, "precision": None, **words}
+    target = said["target"]
     for name in TargetName:
         if said.get(name) is not None and target in set(TargetName) - {name}:
             yield (name.value,), f"only for target {name}, not {target}"
     yield from _precision_contradictions(said)
     if target is not None:
-        yield from _OF_TARGET.get(TargetName(target), _no_bfloat16)(said)
+        yield from next((found for name, found in _OF_TARGET.items() if name == target), _no_bfloat16)(said)
     if target is not None and target != TargetName.QNN and _activation_bits(said) not in (None, 8):
         yield ("quantize",), f"16-bit activations are offered for target qnn only, not {target}"
 
@@ -130,6 +132,8 @@ def _coreml_contradictions(said: Mapping[str, Any]) -> Contradictions:
     if said.get("gates_input"):
         yield ("gates_input",), "not offered for Core ML"
     weights = options.get("weights", "float16")
+    if weights == "int8" and precision == Precision.FLOAT32:
+        yield ("coreml", "weights"), "8 bits cannot keep the 80 dB of float32 (71 measured): set precision to float16"
     if weights in ("int8", "smallest") and precision == Precision.INT8:
         yield ("coreml", "weights"), "precision int8 stores the weights of its convolutions in 8 bits: leave this out"
     if weights == "smallest" and precision == Precision.FLOAT32:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from moceir_edge.recipe.contradictions import contradictions
 from moceir_edge.records import Record
@@ -44,9 +45,9 @@ class TensorRTOptions(Record):
 class CoreMLOptions(Record):
     """Core ML: 8-bit pictures or tensors in and out.
 
-    weights: stored as float16, all in 8 bits (linear, per channel), or each layer in the fewest of 16, 8, 6 (palette)
-    and 4 bits (palette) that the gates allow, which is measured. more_sizes: further pictures that the package takes,
-    each as a function of its own that shares the weights; from iOS 18 on.
+    weights: stored as floats (float32 where the precision is), all in 8 bits (linear, per channel), or each layer in
+    the fewest of 16, 8, 6 (palette) and 4 bits (palette) that the gates allow, which is measured. more_sizes: further
+    pictures that the package takes, each as a function of its own that shares the weights; from iOS 18 on.
     """
 
     interface: Literal["image", "tensor"] = "image"
@@ -77,6 +78,20 @@ class QnnOptions(Record):
     chip: Chip = "snapdragon_8_gen_3"
 
 
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(
+            f"{pattern!r} is not a regular expression ({error}): write \\ before signs meant as they are"
+        ) from error
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_compiles)]
+"""A regular expression."""
+
+
 class QuantizeOptions(Record):
     """Post-training quantization: `pictures` crops of `crop` pixels calibrate; what matches `keep_float` stays float.
 
@@ -87,7 +102,7 @@ class QuantizeOptions(Record):
 
     pictures: Annotated[int, Field(ge=1)] = 32
     crop: Side = 128
-    keep_float: tuple[str, ...] = ()
+    keep_float: tuple[Pattern, ...] = ()
     reduced_range: bool = False
     activation_bits: Literal[8, 16] = 8
 

@@ -37,7 +37,9 @@ def compute_units(run: Run, recipe: RecipeRun) -> list[Part]:
     counts = [(run.number(f"{place}.operations.{unit}", "d"), f" on the {unit}") for unit in Unit]
     switches = run.number(f"{place}.switches", "d")
     listed: Phrase = tuple(piece for number, words in counts for piece in (number, words, ", "))
-    parts: list[Part] = [say("Operations: ", *listed, switches, f" switches between them ({units.how}).")]
+    height, width = (run.number(f"{place}.size.{axis}", "d") for axis in (0, 1))
+    counted: Phrase = ("Operations at ", width, "x", height, ": ", *listed, switches)
+    parts: list[Part] = [say(*counted, f" switches between them ({units.how}).")]
     rows = tuple(
         (
             (row.kind,),

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
 
 from moceir_edge.records import Record
 from moceir_edge.targets import coreml_library
@@ -47,6 +49,9 @@ LONGEST, MOST_CHANNELS, HIGHEST_RANK, WIDEST_KERNEL = 16_384, 65_536, 5, 13
 
 _GUIDE = "https://ane-guide.readthedocs.io/en/latest/part-5-practice/17-model-design-rules.html"
 
+_WITHOUT_KERNEL = ("gather", "scatter", "lstm", "gru", "rnn", "reduce_prod", "non_zero", "topk", "argsort")
+"""How the names of operations begin that have none."""
+
 RULES = (
     Rule(
         name="float32",
@@ -69,13 +74,11 @@ RULES = (
     Rule(name="wide kernel", what=f"convolutions of kernels wider than {WIDEST_KERNEL}", source=_GUIDE),
     Rule(
         name="no kernel",
-        what="gather and scatter, recurrent cells, and dilated convolutions on older chips have none there",
+        what=f"{', '.join(_WITHOUT_KERNEL)}, and dilated convolutions on older chips, have none there",
         source="https://github.com/hollance/neural-engine/blob/master/docs/unsupported-layers.md;"
         " https://ane-guide.readthedocs.io/en/latest/part-1-machine/04-capability-surface.html",
     ),
 )
-
-_WITHOUT_KERNEL = ("gather", "scatter", "lstm", "gru", "rnn", "reduce_prod", "non_zero", "topk", "argsort")
 
 
 class Leaving(Record):
@@ -88,13 +91,22 @@ class Leaving(Record):
     example: str
 
 
+def _whole(operations: dict[Unit, int]) -> dict[Unit, int]:
+    missing = [unit for unit in Unit if unit not in operations]
+    if missing:
+        raise ValueError(f"nothing is said of {', '.join(missing)}")
+    return operations
+
+
 class ComputeUnits(Record):
-    """how: in words where this comes from. operations: by unit; switches: from one unit to another, in running order:
-    each costs a copy, and many make Core ML stay on the GPU (hollance/neural-engine, docs/unsupported-layers.md).
+    """how: in words where this comes from. size: (height, width) of the pictures, the default ones where a package
+    takes several. operations: by unit, all of them; switches: from one unit to another, in running order: each costs a
+    copy, and many make Core ML stay on the GPU (hollance/neural-engine, docs/unsupported-layers.md).
     """
 
     how: str
-    operations: dict[Unit, int]
+    size: tuple[int, int]
+    operations: Annotated[dict[Unit, int], AfterValidator(_whole)]
     switches: int
     leaving: tuple[Leaving, ...] = ()
     rules: tuple[Rule, ...] = ()
@@ -109,7 +121,7 @@ def estimated_units(package: Package) -> ComputeUnits:
     """By the rules."""
     placed = [(op, _rule(op)) for op in package.operations]
     found = [(op, Unit.GPU if rule else Unit.NEURAL_ENGINE, rule or "") for op, rule in placed]
-    return _counted(found, how=ESTIMATE, rules=RULES)
+    return _counted(found, how=ESTIMATE, size=package.size, rules=RULES)
 
 
 def planned_units(path: Path, package: Package) -> ComputeUnits:
@@ -135,7 +147,7 @@ def counted_plan(package: Package, usage: Callable[[str], Any]) -> ComputeUnits:
         known = usage(op.outputs[0].name)
         if known is not None:
             found.append((op, _DEVICES[type(known.preferred_compute_device).__name__], "Core ML prefers it"))
-    return _counted(found, how=MEASURED, rules=())
+    return _counted(found, how=MEASURED, size=package.size, rules=())
 
 
 _DEVICES = {
@@ -145,7 +157,9 @@ _DEVICES = {
 }
 
 
-def _counted(found: Sequence[tuple[Any, Unit, str]], *, how: str, rules: tuple[Rule, ...]) -> ComputeUnits:
+def _counted(
+    found: Sequence[tuple[Any, Unit, str]], *, how: str, size: tuple[int, int], rules: tuple[Rule, ...]
+) -> ComputeUnits:
     counts = Counter(unit for _, unit, _ in found)
     groups: dict[tuple[str, Unit, str], list[str]] = defaultdict(list)
     for op, unit, rule in found:
@@ -157,6 +171,7 @@ def _counted(found: Sequence[tuple[Any, Unit, str]], *, how: str, rules: tuple[R
     )
     return ComputeUnits(
         how=how,
+        size=size,
         operations={unit: counts[unit] for unit in Unit},
         switches=sum(left[1] is not right[1] for left, right in pairwise(found)),
         leaving=tuple(sorted(rows, key=lambda row: (-row.count, row.kind))),
@@ -168,7 +183,7 @@ def _rule(op: Any) -> str | None:
     """The first rule by which an operation leaves the Neural Engine."""
     values = [value for value in (*_flat(op.inputs.values()), *op.outputs) if _is_array(value)]
     shapes = [tuple(value.shape) for value in values]
-    if op.op_type.startswith(_WITHOUT_KERNEL):
+    if op.op_type.startswith(_WITHOUT_KERNEL) or _is_dilated(op):
         return "no kernel"
     if any(_type_of(value) == "fp32" for value in values):
         return "float32"
@@ -181,6 +196,10 @@ def _rule(op: Any) -> str | None:
     if op.op_type == "conv" and max(op.inputs["weight"].shape[2:]) > WIDEST_KERNEL:
         return "wide kernel"
     return None
+
+
+def _is_dilated(op: Any) -> bool:
+    return op.op_type == "conv" and any(step > 1 for step in op.inputs["dilations"].val)
 
 
 def _flat(values: Iterable[Any]) -> Iterable[Any]:

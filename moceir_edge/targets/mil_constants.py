@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from moceir_edge.errors import ArtifactError
 from moceir_edge.program.program import Kind, Operation, Program
 from moceir_edge.targets.mlpackage import Package
 
@@ -38,7 +39,11 @@ def _from_palettes(op: Any) -> Tensor:
     if "shape" in op.inputs:
         return _looked_up(_unpacked(op.indices.val, bits=_bits(len(lut)), shape=op.inputs["shape"].val), lut[None])
     blocks, entries = lut.shape[0], lut.shape[-2]
-    assert lut.numel() == blocks * entries, "palettes of vectors, or for blocks of another axis"
+    if lut.numel() != blocks * entries:
+        name = op.outputs[0].name
+        raise ArtifactError(
+            f"lut of {op.op_type} {name}: palettes of vectors, or for blocks of another axis", "export again"
+        )
     return _looked_up(torch.from_numpy(op.indices.val.astype(np.int64)), lut.reshape(blocks, entries))
 
 
@@ -87,6 +92,8 @@ def different_weights(
         if expected is None or stored is None:
             return expected is None and stored is None
         rounded = expected.astype(np.float16 if half and not op.exact else np.float32)
+        if stored.name not in constants:
+            return False
         return np.array_equal(rounded.astype(np.float32), constant_of(constants[stored.name]).numpy())
 
     every = (op for op in program.operations if op.kind is Kind.CONV)

@@ -20,8 +20,52 @@ from moceir_edge.errors import ArtifactError
 from moceir_edge.targets.mil_constants import as_typed, constant_of
 from moceir_edge.targets.mlpackage import Package
 
-Arguments = Mapping[str, Any]
-"""Arguments of one operation by MIL's names: tensors, lists of numbers, numbers, texts."""
+
+class Arguments:
+    """Arguments of one operation by MIL's names: tensors, lists of numbers, numbers, texts.
+
+    Each has to be read, or to be what is computed here; anything else is an ArtifactError, so that no argument of a
+    package is overlooked.
+    """
+
+    def __init__(self, op: Any, values: Mapping[str, Any]) -> None:
+        self._op, self._values = op, values
+        self._unread = set(values)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._values:
+            raise self.refused(f"without {name}")
+        return self.get(name)
+
+    def get(self, name: str, otherwise: Any = None) -> Any:
+        """The argument, or what stands for it where there is none."""
+        self._unread.discard(name)
+        return self._values.get(name, otherwise)
+
+    def require(self, name: str, *allowed: Any) -> Any:
+        """The argument, which is one of those that are computed; None: where there is none."""
+        value = self.get(name)
+        if value not in allowed:
+            raise self.refused(f"with {name} = {value}")
+        return value
+
+    def require_each(self, name: str, allowed: int) -> None:
+        """Every entry of a list is the one that is computed, or there is no list."""
+        value = self.get(name)
+        if any(one != allowed for one in value or ()):
+            raise self.refused(f"with {name} = {value}")
+
+    def require_all_read(self) -> None:
+        """Nothing was overlooked."""
+        for name in sorted(self._unread):
+            raise self.refused(f"with {name} = {self._values[name]}")
+
+    def refused(self, what: str) -> ArtifactError:
+        """An error that names the operation."""
+        return ArtifactError(
+            f"the package's {self._op.op_type} {self._op.outputs[0].name} is not emulated {what}",
+            "export again, or run it on macOS",
+        )
 
 
 class MilExecutor:
@@ -43,8 +87,7 @@ class MilExecutor:
         with torch.inference_mode():
             for position, op in enumerate(self._steps):
                 arguments = {name: self._argument(value, values) for name, value in op.inputs.items()}
-                result = op.outputs[0]
-                values[result.name] = as_typed(_COMPUTE[op.op_type](arguments), result)
+                values[op.outputs[0].name] = _computed(op, Arguments(op, arguments))
                 for name in self._last_use.get(position, ()):
                     del values[name]
         return {name: values[name].numpy() for name in self._outputs}
@@ -71,8 +114,17 @@ def _last_uses(steps: list[Any], kept: set[str]) -> dict[int, list[str]]:
     return uses
 
 
+def _computed(op: Any, arguments: Arguments) -> Tensor:
+    try:
+        result = _COMPUTE[op.op_type](arguments)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:  # what PyTorch raises at what does not fit
+        raise arguments.refused(f"as it stands: {' '.join(str(error).split())[:200]}") from error
+    arguments.require_all_read()
+    return as_typed(result, op.outputs[0])
+
+
 def _conv(a: Arguments) -> Tensor:
-    assert a["pad_type"] == "custom"
+    a.require("pad_type", "custom")
     above, below, left, right = a["pad"]
     padded = functional.pad(a["x"], (left, right, above, below))
     return functional.conv2d(
@@ -86,40 +138,53 @@ def _matmul(a: Arguments) -> Tensor:
 
 
 def _slice(a: Arguments) -> Tensor:
-    assert not any(any(a.get(mask) or ()) for mask in ("begin_mask", "end_mask", "squeeze_mask"))
+    for mask in ("begin_mask", "end_mask", "squeeze_mask"):
+        a.require_each(mask, False)
+    a.require_each("stride", 1)
     x: Tensor = a["x"]
     return x[tuple(slice(*bounds) for bounds in zip(a["begin"], a["end"], strict=True))]
 
 
 def _pad(a: Arguments) -> Tensor:
-    assert a["mode"] == "constant"
+    a.require("mode", "constant")
     pairs = list(zip(a["pad"][::2], a["pad"][1::2], strict=True))
     return functional.pad(a["x"], [side for pair in reversed(pairs) for side in pair], value=float(a["constant_val"]))
 
 
 def _gelu(a: Arguments) -> Tensor:
-    assert a["mode"] == "EXACT"
+    a.require("mode", "EXACT")
     return functional.gelu(a["x"])
+
+
+def _cast(a: Arguments) -> Tensor:
+    """To float16 as its result is typed; whole numbers would be cut off."""
+    a.require("dtype", "fp16", "fp32")
+    x: Tensor = a["x"]
+    return x.float()
+
+
+def _concat(a: Arguments) -> Tensor:
+    a.require("interleave", False, None)
+    return torch.cat(a["values"], a["axis"])
 
 
 def _quantize(a: Arguments) -> Tensor:
     """clip(round(x / scale)), halves to even; whole numbers, held as float32."""
-    lowest, highest = {"int8": (-128, 127), "uint8": (0, 255)}[a["output_dtype"]]
+    lowest, highest = (-128, 127) if a.require("output_dtype", "int8", "uint8") == "int8" else (0, 255)
     steps: Tensor = torch.round(a["input"] / a["scale"]) + a.get("zero_point", 0)
     return steps.clamp(lowest, highest)
 
 
 def _dequantize(a: Arguments) -> Tensor:
-    """One scale for all; a scale by channel is not read, so it fails here by its shape."""
-    assert "axis" not in a
+    """One scale for all; the axis of scales by channel is not read, and so refused."""
     return a["scale"] * (a["input"] - a.get("zero_point", 0))
 
 
 _COMPUTE: dict[str, Callable[[Arguments], Tensor]] = {
     "add": lambda a: a["x"] + a["y"],
-    "cast": lambda a: a["x"].float(),
+    "cast": _cast,
     "clip": lambda a: a["x"].clamp(a["alpha"], a["beta"]),
-    "concat": lambda a: torch.cat(a["values"], a["axis"]),
+    "concat": _concat,
     "conv": _conv,
     "dequantize": _dequantize,
     "gelu": _gelu,

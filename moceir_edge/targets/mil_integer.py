@@ -16,7 +16,8 @@ import numpy as np
 
 from moceir_edge.compress.ranges import Ranges
 from moceir_edge.compress.rounding import LEVELS
-from moceir_edge.program.program import Operation
+from moceir_edge.compress.stored_weights import with_steps
+from moceir_edge.program.program import Operation, Program
 from moceir_edge.targets.mil_emitter import Emitter, Value
 from moceir_edge.targets.mlpackage import Package
 
@@ -27,6 +28,11 @@ _LEAST_STEP = float(np.finfo(np.float16).smallest_normal)
 def with_half_steps(integer: Mapping[str, Ranges]) -> dict[str, Ranges]:
     """Ranges, a little larger, whose steps are numbers of float16."""
     return {name: Ranges(input=_wider(found.input), output=_wider(found.output)) for name, found in integer.items()}
+
+
+def as_stored(program: Program, integer: Mapping[str, Ranges], *, half: bool) -> tuple[Program, dict[str, Ranges]]:
+    """A program with its weights, and the ranges of its convolutions, as a package has them in 8-bit steps."""
+    return with_steps(program, integer, half=half), with_half_steps(integer)
 
 
 def _wider(span: float) -> float:
@@ -58,11 +64,12 @@ def in_integers(package: Package) -> frozenset[str]:
                 readers[one.name].append(op)
 
     def whole(op: Any) -> bool:
-        x, weight = makers.get(op.inputs["x"].name), makers[op.inputs["weight"].name]
+        x, weight = makers.get(op.inputs["x"].name), makers.get(op.inputs["weight"].name)
         results = readers[op.outputs[0].name]
         return (
             x is not None
             and x.op_type == "dequantize"
+            and weight is not None
             and weight.op_type == "constexpr_affine_dequantize"
             and weight.quantized_data.val.dtype == np.int8
             and bool(results)

@@ -30,7 +30,9 @@ _ITEMS = Path("Data")
 _MODEL = Path("com.apple.CoreML/model.mlmodel")
 _WEIGHTS = Path("com.apple.CoreML/weights")
 
-_DAMAGED = (ValueError, RuntimeError, KeyError, AttributeError, TypeError, IndexError, NotImplementedError)
+_DAMAGED = (
+    ValueError, RuntimeError, KeyError, AttributeError, TypeError, IndexError, NotImplementedError, AssertionError
+)  # fmt: skip
 """What coremltools' readers raise at files that are none of a package, or not whole."""
 
 _PASSES = ("common::dead_code_elimination", "common::const_deduplication", "common::dedup_op_and_var_names")
@@ -145,8 +147,10 @@ class Package:
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the pictures it takes."""
-        height, width = self.shapes[IMAGE][2:]
-        return height, width
+        found = self.shapes.get(IMAGE, ())
+        if len(found) != 4:
+            raise ArtifactError(f"a Core ML package without an input {IMAGE} of 4 axes", "export again")
+        return found[2], found[3]
 
     @property
     def operations(self) -> list[Any]:
@@ -179,13 +183,13 @@ def read_functions(path: Path) -> dict[str, Package]:
     try:
         spec = ct.utils.load_spec(str(path))
         functions = load(spec, spec.specificationVersion, str(path / _ITEMS / _WEIGHTS)).functions
+        default = spec.description.defaultFunctionName or MAIN
+        names = sorted(functions, key=lambda name: name != default)
+        features = {one.name: one.input[0] for one in spec.description.functions}
+        return {name: _package(functions[name], features.get(name) or spec.description.input[0]) for name in names}
     except (*_DAMAGED, DecodeError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ArtifactError(f"{path}: not a Core ML package of ours: {reason}", "export again") from error
-    default = spec.description.defaultFunctionName or MAIN
-    names = sorted(functions, key=lambda name: name != default)
-    features = {one.name: one.input[0] for one in spec.description.functions}
-    return {name: _package(functions[name], features.get(name) or spec.description.input[0]) for name in names}
 
 
 def _package(function: Any, given: Any) -> Package:

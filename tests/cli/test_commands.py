@@ -18,6 +18,7 @@ from moceir_edge.network.checkpoint import load
 from moceir_edge.resources import find_resource
 from moceir_edge.routing.routing import Routing
 from moceir_edge.terms import TargetName
+from moceir_edge.versions import LIBRARIES
 from tests.cli.calls import Captured, assert_refused, result_of
 from tests.cli.world import FIXED, drawn, smooth
 
@@ -36,6 +37,7 @@ def test_doctor(capfd: Captured) -> None:
     health = result_of(["doctor"], capfd)
     assert {target["target"] for target in health["targets"]} == set(TargetName)
     assert health["libraries"]["torch"]
+    assert {*LIBRARIES, "onnxruntime-web"} == health["libraries"].keys()
 
 
 def test_train(world: Path, capfd: Captured) -> None:

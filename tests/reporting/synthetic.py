@@ -272,7 +272,7 @@ def compute_units() -> ComputeUnits:
     """Islands leave the Neural Engine."""
     leaving = Leaving(kind="rsqrt", count=12, unit=Unit.GPU, rule="float32", example="enc_0_norm")
     counts = {Unit.NEURAL_ENGINE: 900, Unit.GPU: 12, Unit.CPU: 0}
-    return ComputeUnits(how=ESTIMATE, operations=counts, switches=24, leaving=(leaving,), rules=RULES)
+    return ComputeUnits(how=ESTIMATE, size=SIZE, operations=counts, switches=24, leaving=(leaving,), rules=RULES)
 
 
 def verification(precision: Precision) -> Verification:

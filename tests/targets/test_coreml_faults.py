@@ -14,6 +14,7 @@ import pytest
 from moceir_edge.compress import stored_weights
 from moceir_edge.compress.ranges import Ranges
 from moceir_edge.compress.stored_weights import Storage, Stored, storable, with_steps, with_stored_weights
+from moceir_edge.errors import ArtifactError
 from moceir_edge.program.lower import lower
 from moceir_edge.program.program import Program
 from moceir_edge.recipe.schema import Recipe
@@ -168,6 +169,48 @@ def test_a_swapped_axis_is_found_by_executing(save: Callable[..., Saved]) -> Non
     value.immediateValue.tensor.ints.values[0] = 2
     saved.write()
     assert saved.proofs() == (GateState.PASSED, GateState.FAILED)
+
+
+def planted(saved: Saved, kind: str, argument: str, alter: Callable[[Any], None]) -> str:
+    """An operation gets an argument of its own, an altered copy of what it had; the message of what is said to that."""
+    op = saved.of(kind)
+    value = saved.constant(op, argument)
+    del op.inputs[argument]
+    op.inputs[argument].arguments.add().value.CopyFrom(value)
+    alter(op.inputs[argument].arguments[0].value.immediateValue.tensor)
+    saved.write()
+    with pytest.raises(ArtifactError) as caught:
+        saved.proofs()
+    return caught.value.what
+
+
+def test_an_interleaved_concatenation_is_refused(save: Callable[..., Saved]) -> None:
+    """The same shape and weights, other channels: it is not executed as if it stood one after the other."""
+
+    def true(tensor: Any) -> None:
+        tensor.bools.values[:] = [True]
+
+    said = planted(save(), "concat", "interleave", true)
+    assert "the package's concat " in said
+    assert said.endswith(" is not emulated with interleave = True")
+
+
+def test_another_mode_is_refused(save: Callable[..., Saved]) -> None:
+    """An approximation in place of what is emulated."""
+
+    def tanh(tensor: Any) -> None:
+        tensor.strings.values[:] = ["TANH_APPROXIMATION"]
+
+    assert planted(save(), "gelu", "mode", tanh).endswith("with mode = TANH_APPROXIMATION")
+
+
+def test_a_package_without_its_picture_is_refused(save: Callable[..., Saved]) -> None:
+    """A description without inputs."""
+    saved = save()
+    del saved.spec.description.input[:]
+    saved.write()
+    with pytest.raises(ArtifactError, match="not a Core ML package of ours"):
+        saved.proofs()
 
 
 def test_an_overflow_is_found_by_executing(save: Callable[..., Saved]) -> None:

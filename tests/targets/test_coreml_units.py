@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from moceir_edge.errors import ArtifactError
 from moceir_edge.targets import coreml_library, coreml_units
 from moceir_edge.targets.coreml_units import RULES, Unit, counted_plan, estimated_units, units_of
 from moceir_edge.targets.mlpackage import Description, Package, read_package, write_package
@@ -49,6 +50,10 @@ LEAVES: dict[str, tuple[Call, set[tuple[str, str]]]] = {
         {("reshape", "long axis"), ("sigmoid", "long axis")},
     ),
     "gather": (lambda mb, x: mb.gather(x=x, indices=np.int32([0, 2]), axis=1), {("gather", "no kernel")}),
+    "a dilated convolution": (
+        lambda mb, x: mb.conv(x=x, weight=np.ones((2, 3, 3, 3), np.float16), dilations=[2, 2]),
+        {("conv", "no kernel")},
+    ),
     "a wide kernel": (
         lambda mb, x: mb.conv(x=x, weight=np.ones((2, 3, 1, 15), np.float16), pad_type="same"),
         {("conv", "wide kernel")},
@@ -63,6 +68,7 @@ def test_what_leaves_the_neural_engine(name: str, tmp_path: Path) -> None:
     shape = (1, 3, 8, 2050) if name == "a long axis" else (1, 3, 8, 16)
     package = package_of(call, tmp_path, shape=shape)
     found = estimated_units(package)
+    assert found.size == shape[2:]
     named = {(row.kind, row.rule) for row in found.leaving if row.kind != "cast"}
     assert named == expected
     assert found.operations[Unit.GPU] == sum(row.count for row in found.leaving)
@@ -79,6 +85,19 @@ def test_every_rule_names_who_measured_it() -> None:
     """A source that can be read, and the word estimate where no device was asked."""
     assert all(rule.source.startswith("https://") for rule in RULES)
     assert "estimate" in coreml_units.ESTIMATE
+
+
+def test_a_file_that_lacks_a_unit_is_refused(tmp_path: Path) -> None:
+    """Another program's, or an older one: it is named, not half shown."""
+    (tmp_path / "x.json").write_text('{"how": "", "size": [8, 16], "operations": {"GPU": 1, "CPU": 0}, "switches": 0}')
+    with pytest.raises(ArtifactError, match="operations: Value error, nothing is said of Neural Engine"):
+        coreml_units.ComputeUnits.read(tmp_path / "x.json")
+
+
+def test_what_the_rule_says_is_what_is_looked_at() -> None:
+    """Every operation without a kernel is named."""
+    [rule] = [rule for rule in RULES if rule.name == "no kernel"]
+    assert all(name in rule.what for name in coreml_units._WITHOUT_KERNEL)
 
 
 def test_on_a_mac_core_ml_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

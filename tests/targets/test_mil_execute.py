@@ -170,6 +170,33 @@ def test_half_results_are_rounded(tmp_path: Path) -> None:
     assert square.tolist() == [[1.0, np.inf]]
 
 
+REFUSED: dict[str, tuple[Call, str]] = {
+    "concat": (lambda mb, x: mb.concat(values=[x, x], axis=1, interleave=True), "interleave = True"),
+    "stride": (lambda mb, x: mb.slice_by_index(x=x, begin=[0] * 4, end=[1, 4, 6, 10], stride=[1, 1, 2, 1]), "stride"),
+    "mask": (
+        lambda mb, x: mb.slice_by_index(x=x, begin=[0, 0, 1, 0], end=[1, 4, 6, 10], begin_mask=[False] * 3 + [True]),
+        "begin_mask",
+    ),
+    "cast": (lambda mb, x: mb.cast(x=x, dtype="int32"), "dtype = int32"),
+    "pad": (lambda mb, x: mb.pad(x=x, pad=[1, 1], mode="reflect"), "mode = reflect"),
+    "conv": (lambda mb, x: mb.conv(x=x, weight=drawn(2, 4, 3, 3), pad_type="same"), "pad_type = same"),
+    "axis": (
+        lambda mb, x: mb.quantize(input=x, scale=np.float32([1, 2, 3, 4]), axis=1, output_dtype="int8"),
+        "quantize",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_computed_as_it_stands_is_refused(name: str, tmp_path: Path) -> None:
+    """An argument that changes the result, and is none of those that are computed, is named with its operation."""
+    call, said = REFUSED[name]
+    with pytest.raises(
+        ArtifactError, match=f"is not emulated .*{said}" if said != "quantize" else "package's quantize"
+    ):
+        executed(call, tmp_path, drawn(*SHAPE))
+
+
 def test_unknown_operation_is_named(tmp_path: Path) -> None:
     """A package with something that is not emulated is refused by name, not computed wrongly."""
     with pytest.raises(ArtifactError, match="erf"):
