@@ -220,7 +220,16 @@ def _gates(subject: Subject, rows: Sequence[Row]) -> tuple[GateResult, ...]:
     return tuple(results)
 
 
-_COUNTED_IN = {TargetName.TENSORRT: "counted in the network that NVIDIA's parser made; the device's engine may differ"}
+_COUNTED_IN = {
+    TargetName.TENSORRT: "counted in the network that NVIDIA's parser made; the device's engine may differ",
+    TargetName.QNN: "counted in the graph that Qualcomm's compiler was given",
+    TargetName.COREML: "counted in the package that was read back",
+}
+
+
+def counted_in(target: TargetName) -> str:
+    """Where the share of MACs in integers of an artifact comes from."""
+    return _COUNTED_IN.get(target, "counted in the graph that the runtime saved")
 
 
 def _artifact_gates(artifact: Artifact) -> tuple[GateResult, ...]:
@@ -232,7 +241,7 @@ def _artifact_gates(artifact: Artifact) -> tuple[GateResult, ...]:
     share = artifact.counts.integer_share
     if share is not None:
         name = "share of MACs in integer kernels"
-        reason = _COUNTED_IN.get(artifact.target, "")
+        reason = counted_in(artifact.target)
         if recipe_of(artifact).coreml_options.more_sizes:
             height, width = artifact.counts.size
             reason = f"counted at {width}x{height}, the default of its sizes"
