@@ -55,7 +55,7 @@ def compile_context(model: Path, context: Path, graphs: Path, npu: Npu) -> None:
     if ended.returncode != 0 or not context.exists():
         reason = reason_of(ended.stderr.decode(errors="replace"), ended.returncode)
         size = "finalize" in reason or ended.returncode < 0  # what products over too many pixels end with
-        remedy = "set a smaller size: 128x128 is known to compile" if size else "export it again"
+        remedy = "set a smaller size: 192x128 is known to compile" if size else "export it again"
         raise ArtifactError(f"Qualcomm's compiler refuses the model for {npu.name}: {reason}", remedy)
 
 
