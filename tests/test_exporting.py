@@ -212,7 +212,8 @@ def test_a_share_of_several_sizes_is_counted_at_the_default_one(
     """And the gate says so."""
     options = {"minimum_ios": 18, "more_sizes": [[64, 64]]}
     counts = artifact[1].counts.model_copy(update={"integer_share": 0.7})
-    for more, reason in (({}, ""), (options, f"counted at {SIZE[1]}x{SIZE[0]}, the default of its sizes")):
+    here = "counted in the package that was read back"
+    for more, reason in (({}, here), (options, f"{here}, at {SIZE[1]}x{SIZE[0]}, the default of its sizes")):
         said = recipe("coreml", "int8", size=SIZE, coreml=more).model_dump(mode="json")
         found = artifact[1].model_copy(update={"target": TargetName.COREML, "recipe": said, "counts": counts})
         [gate] = verify._artifact_gates(found)

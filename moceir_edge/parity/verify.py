@@ -244,7 +244,7 @@ def _artifact_gates(artifact: Artifact) -> tuple[GateResult, ...]:
         reason = counted_in(artifact.target)
         if recipe_of(artifact).coreml_options.more_sizes:
             height, width = artifact.counts.size
-            reason = f"counted at {width}x{height}, the default of its sizes"
+            reason = f"{reason}, at {width}x{height}, the default of its sizes"
         results.append(gates.judged("artifact", name, share, gates.INTEGER_SHARE, at_least=True, reason=reason))
     return tuple(results)
 
