@@ -63,9 +63,9 @@ def narrow(golden_s: MoceIR, tmp_path_factory: pytest.TempPathFactory) -> Loaded
     return load(path)
 
 
-@pytest.mark.parametrize("name", TargetName)
+@pytest.mark.parametrize("name", [name for name in TargetName if name is not TargetName.QNN])
 def test_every_target_takes_it(name: str, narrow: LoadedModel, tmp_path: Path) -> None:
-    """In float32, at the gate on rewriting."""
+    """In float32, at the gate on rewriting; Qualcomm's NPUs have none, and S takes their compiler minutes."""
     found = target(name)
     more = {"coreml": {"interface": "tensor"}} if name == TargetName.COREML else {}
     program = lower(narrow.network)
