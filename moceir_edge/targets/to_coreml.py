@@ -44,9 +44,10 @@ Integer: TypeAlias = Mapping[str, Ranges]
 PACKAGE = "model.mlpackage"
 NOT_HERE = "Core ML runs on macOS only: not verified on a device"
 
-_EMULATED_DB = {Precision.FLOAT32: 80.0, Precision.FLOAT16: 50.0, Precision.INT8: 50.0}
-"""What the package and its program have to agree to: the gates of parity; what int8 leaves in floats is float16.
-Other precisions are refused by the recipe."""
+_EMULATED_DB = {Precision.FLOAT32: 80.0, Precision.FLOAT16: 50.0, Precision.INT8: 40.0}
+"""What the package and its program have to agree to: the gates of parity. Norms are computed in other steps there, and
+a value between two 8-bit steps may go to the other one, which spreads: trained models agree to 44 to 46 dB on noise, as
+ONNX Runtime's exact integer kernels of x86 and Arm do (45 dB). Other precisions are refused by the recipe."""
 
 _EMULATED_PIXELS = 2**19
 """Up to here a package is executed while it is exported: the full S takes 8.5 kB and 0.2 ms a pixel (2 x86 cores)."""
