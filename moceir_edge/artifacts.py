@@ -100,13 +100,16 @@ class Origin(Record):
 
 
 class Counts(Record):
-    """Sizes and work, at `size` (height, width); integer_share: share of MACs in integer kernels, None if not int8."""
+    """Sizes and work, at `size` (height, width); integer_share: share of MACs in integer kernels, None if not int8, and
+    what it was counted in.
+    """
 
     parameters: int
     size_bytes: int
     macs: int
     size: tuple[int, int]
     integer_share: float | None = None
+    counted_in: str = ""
 
 
 class OverflowBound(Record):

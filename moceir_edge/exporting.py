@@ -33,7 +33,7 @@ from moceir_edge.data.dataset import Dataset, Sample
 from moceir_edge.data.images import Pixels
 from moceir_edge.data.samples import read_data
 from moceir_edge.data.split import names_in_turn
-from moceir_edge.errors import DataError, InputError, MissingBackendError
+from moceir_edge.errors import DataError, GateError, InputError, MissingBackendError
 from moceir_edge.keeping import Forgetful, Keeper, Within
 from moceir_edge.network.checkpoint import LoadedModel
 from moceir_edge.parity.fit import fit
@@ -150,6 +150,9 @@ def write_model(
     if recipe.half:
         settled = settle(model, recipe, calibration, progress=progress)
         prepared, overflow = with_islands(prepared, settled.placed.added), settled.overflow
+        if recipe.only_half and prepared.islands:
+            what = f"float16 cannot hold {prepared.islands[0]} at this size, and the target has nothing wider"
+            raise GateError(what, "set a smaller size")
     match recipe.precision:
         case Precision.INT8 | Precision.FP8:
             crops = calibrate(prepared, calibration, recipe, what=recipe.precision, say=search.say, progress=progress)
@@ -421,6 +424,7 @@ def describe(
             macs=macs(written.program, *size),
             size=size,
             integer_share=exported.integer_share,
+            counted_in="" if exported.integer_share is None else exported.counted_in,
         ),
         proofs=exported.proofs,
         islands=exported.islands,

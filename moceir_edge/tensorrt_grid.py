@@ -37,7 +37,8 @@ from moceir_edge.records import Record
 from moceir_edge.resources import bundled
 from moceir_edge.targets.target import COUNT_SIZE
 from moceir_edge.targets.tensorrt_recipe import BuildRecipe
-from moceir_edge.targets.to_tensorrt import BUILD_FILE
+from moceir_edge.targets.to_onnx import MODEL_FILE
+from moceir_edge.targets.to_tensorrt import BUILD_FILE, ENGINE_FILE
 from moceir_edge.terms import SIZE_MULTIPLE, GateState, Precision, TargetName
 
 PRECISIONS = (Precision.FLOAT32, Precision.FLOAT16, Precision.INT8, Precision.FP8)
@@ -113,7 +114,7 @@ def measure_grid(
         folder.mkdir()
         search = Search(plan=every_candidate(model, recipe, calibration)) if precision.in_8_bits else Search()
         exported = write_model(model, recipe, calibration, folder, search=search).exported
-        engine = folder / "model.engine"
+        engine = folder / ENGINE_FILE
         cells.append(
             Cell(
                 model=name,
@@ -121,7 +122,7 @@ def measure_grid(
                 size=kind,
                 parsed=exported.proofs.parsed,
                 built=exported.proofs.built,
-                model_bytes=(folder / "model.onnx").stat().st_size,
+                model_bytes=(folder / MODEL_FILE).stat().st_size,
                 engine_bytes=engine.stat().st_size if engine.exists() else None,
                 share_in_8_bits=_share_in_8_bits(folder, exported.proofs.parsed),
                 seconds=time.monotonic() - start,
@@ -201,7 +202,7 @@ def main(words: Sequence[str] | None = None) -> int:
         grid = measure_grid(models, (height, width), options.out, engines=engines, say=_say)
     except MoceirEdgeError as error:
         _say(str(error))
-        return 2
+        return error.exit_code
     sys.stdout.write(grid.table + "\n")
     return int(any(cell.refused for cell in grid.cells))
 

@@ -19,8 +19,8 @@ from moceir_edge.compress.ranges import Ranges
 from moceir_edge.compress.safety import Allowed, Simulated
 from moceir_edge.compress.weight_plan import WEIGHTS_FILE, WeightPlan
 from moceir_edge.demonstration import MODEL
-from moceir_edge.errors import InputError
-from moceir_edge.exporting import Search, Source, with_memory, write_artifact
+from moceir_edge.errors import GateError, InputError
+from moceir_edge.exporting import Search, Source, with_memory, write_artifact, write_model
 from moceir_edge.metrics import psnr_db
 from moceir_edge.network.checkpoint import LoadedModel, load
 from moceir_edge.parity import verify
@@ -206,18 +206,21 @@ def test_too_loud_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert doubt.startswith("warning: on calibration crops")
 
 
-def test_a_share_of_several_sizes_is_counted_at_the_default_one(
-    artifact: tuple[LoadedModel, Artifact, Path],
-) -> None:
-    """And the gate says so."""
-    options = {"minimum_ios": 18, "more_sizes": [[64, 64]]}
-    counts = artifact[1].counts.model_copy(update={"integer_share": 0.7})
-    here = "counted in the package that was read back"
-    for more, reason in (({}, here), (options, f"{here}, at {SIZE[1]}x{SIZE[0]}, the default of its sizes")):
-        said = recipe("coreml", "int8", size=SIZE, coreml=more).model_dump(mode="json")
-        found = artifact[1].model_copy(update={"target": TargetName.COREML, "recipe": said, "counts": counts})
-        [gate] = verify._artifact_gates(found)
-        assert gate.reason == reason
+def test_the_gate_on_integers_says_where_they_were_counted(artifact: tuple[LoadedModel, Artifact, Path]) -> None:
+    """In the words of the target."""
+    counted = {"integer_share": 0.7, "counted_in": "the package that was read back"}
+    found = artifact[1].model_copy(update={"counts": artifact[1].counts.model_copy(update=counted)})
+    [gate] = verify._artifact_gates(found)
+    assert gate.reason == "counted in the package that was read back"
+
+
+def test_an_island_is_refused_where_there_is_no_float32(tmp_path: Path) -> None:
+    """What float16 cannot hold is an error that names it, before anything is searched or written."""
+    model = LoadedModel(swollen(load(MODEL).network), "swollen")
+    picture = sample("derain/0", noise(0, height=SIZE[0], width=SIZE[1]))
+    with pytest.raises(GateError, match=r"float16 cannot hold .* at this size, and the target has nothing wider"):
+        write_model(model, recipe("qnn", "int8", size=SIZE), dataset(picture), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_int8_for_core_ml_is_simulated_as_the_package_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

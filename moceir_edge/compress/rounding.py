@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from moceir_edge.compress.stored_weights import in_steps
 from moceir_edge.recipe.schema import Recipe
-from moceir_edge.terms import Precision
+from moceir_edge.terms import Precision, TargetName
 
 LEVELS = 127
 """Steps of a symmetric signed 8-bit integer on each side of zero."""
@@ -33,13 +35,24 @@ class Rounding(Protocol):
     @property
     def name(self) -> str: ...
 
-    def activations(self, x: Tensor, span: Tensor | float) -> Tensor:
+    def activations(self, x: Tensor, span: float) -> Tensor:
         """What a convolution reads or writes, in a range up to `span`."""
         ...
 
     def weights(self, weight: Tensor, *, groups: int) -> Tensor:
         """Weights (O, I/groups, k, k) of a convolution, in ranges of their own."""
         ...
+
+
+_LEAST_STEP = float(np.finfo(np.float16).smallest_normal)
+"""A smaller step would be a denormal number of float16, which a device may take for 0."""
+
+
+def half_span(span: float) -> float:
+    """A range, a little larger, whose 8-bit step is a number of float16."""
+    wanted = max(span / LEVELS, _LEAST_STEP)
+    near = np.float16(min(wanted, float(np.finfo(np.float16).max)))
+    return float(near if float(near) >= wanted else np.nextafter(near, np.float16(np.inf))) * LEVELS
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,7 @@ class Integers:
         """As a recipe says it."""
         return Precision.INT8.value
 
-    def activations(self, x: Tensor, span: Tensor | float) -> Tensor:
+    def activations(self, x: Tensor, span: float) -> Tensor:
         """See `Rounding`."""
         return rounded(x, span, self.activation_levels)
 
@@ -62,6 +75,25 @@ class Integers:
         """See `Rounding`."""
         levels = self.dense_levels if groups == 1 else LEVELS
         return rounded(weight, weight.abs().amax((1, 2, 3), keepdim=True).clamp_min(_TINY), levels)
+
+
+@dataclass(frozen=True)
+class HalfSteps:
+    """8-bit symmetric integers whose scales are numbers of float16, as Core ML stores them."""
+
+    @property
+    def name(self) -> str:
+        """As a recipe says it."""
+        return Precision.INT8.value
+
+    def activations(self, x: Tensor, span: float) -> Tensor:
+        """See `Rounding`."""
+        return rounded(x, half_span(span))
+
+    def weights(self, weight: Tensor, *, groups: int) -> Tensor:
+        """See `Rounding`."""
+        del groups
+        return torch.from_numpy(in_steps(weight.numpy(), half=True)[0])
 
 
 @dataclass(frozen=True)
@@ -73,7 +105,7 @@ class Floats8:
         """As a recipe says it."""
         return Precision.FP8.value
 
-    def activations(self, x: Tensor, span: Tensor | float) -> Tensor:
+    def activations(self, x: Tensor, span: float) -> Tensor:
         """See `Rounding`."""
         return rounded_float8(x, span)
 
@@ -91,6 +123,8 @@ def rounding_of(recipe: Recipe) -> Rounding:
     """As a recipe says, which is of a precision in 8 bits."""
     if recipe.precision is Precision.FP8:
         return Floats8()
+    if recipe.target is TargetName.COREML:
+        return HalfSteps()
     options = recipe.quantize_options
     return Integers(
         dense_levels=REDUCED_LEVELS if options.reduced_range else LEVELS,

@@ -146,7 +146,7 @@ def loudest_safe(attempt: Callable[[float], P], slack_db: Callable[[P], float]) 
 
 
 def summed_up(crops: Sequence[Crop], effects: Sequence[Effect]) -> Simulated:
-    """What int8 does to all crops."""
+    """What fewer bits do to all crops."""
     changes: dict[str, list[float]] = defaultdict(list)
     for crop, one in zip(crops, effects, strict=True):
         if one.loss_db is not None:

@@ -11,7 +11,7 @@ from moceir_edge.compress.crops import Crop, capped_quality_db, change_power, po
 from moceir_edge.compress.groups import Choice, Group
 from moceir_edge.compress.ranges import Ranges
 from moceir_edge.compress.rounding import INT8, Rounding
-from moceir_edge.compress.stored_weights import SCALE, Stored
+from moceir_edge.compress.stored_weights import Stored
 from moceir_edge.metrics import Pixels
 from moceir_edge.program.execute import StaticNetwork, compute
 from moceir_edge.program.program import Operation, Program
@@ -40,7 +40,7 @@ class Effects(Record):
 class QuantizedNetwork(StaticNetwork):
     """A program whose `integer` convolutions read, weigh and write what `rounding` holds, in simulation.
 
-    Weights that are stored in 8-bit steps already stay as they are. half: see `StaticNetwork`.
+    half: see `StaticNetwork`; weights go to their few bits from float32.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class QuantizedNetwork(StaticNetwork):
         ranges = self.integer.get(op.name)
         if ranges is None:
             return compute(op, inputs, constants)
-        integers = dict(constants)
-        if SCALE not in constants:
-            integers["weight"] = self.rounding.weights(constants["weight"], groups=op.attributes["groups"])
+        weight = self.rounding.weights(torch.from_numpy(op.constants["weight"]), groups=op.attributes["groups"])
         x = self._rounded(op, self.rounding.activations(inputs[0], ranges.input))
-        return self.rounding.activations(self._rounded(op, compute(op, (x,), integers)), ranges.output)
+        return self.rounding.activations(
+            self._rounded(op, compute(op, (x,), {**constants, "weight": weight})), ranges.output
+        )
 
 
 def measure_effects(

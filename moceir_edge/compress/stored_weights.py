@@ -82,13 +82,18 @@ def weights_stored(op: Operation, stored: Stored, storage: Storage) -> Operation
     """A convolution with the weights that it is stored with, and with their scale or palettes."""
     weight = op.constants["weight"]
     if stored is Stored.LINEAR_8:
-        scale = _scale(weight, half=storage.half)
-        steps = steps_of(weight, scale) * scale.reshape(-1, 1, 1, 1)
-        restored = steps.astype(np.float16 if storage.half else np.float32).astype(np.float32)
+        restored, scale = in_steps(weight, half=storage.half)
         return replace(op, constants={**op.constants, "weight": restored, SCALE: scale})
     palettes = tables_of(weight, entries=2**stored.bits, blocks=storage.blocks_in(op), half=storage.half)
     restored = looked_up(indices_of(weight, palettes), palettes)
     return replace(op, constants={**op.constants, "weight": restored, PALETTES: palettes})
+
+
+def in_steps(weight: Constant, *, half: bool) -> tuple[Constant, Constant]:
+    """Weights (O, I/groups, k, k) on 8-bit steps, and the scales (O,); half: both are numbers of float16."""
+    scale = _scale(weight, half=half)
+    steps = steps_of(weight, scale) * scale.reshape(-1, 1, 1, 1)
+    return steps.astype(np.float16 if half else np.float32).astype(np.float32), scale
 
 
 def left_alone(op: Operation) -> str | None:

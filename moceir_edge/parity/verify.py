@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from moceir_edge.artifacts import Artifact, GateResult, OverflowBound, Proof
 from moceir_edge.compress.precision import PrecisionPlan
-from moceir_edge.compress.ranges import Ranges
 from moceir_edge.compress.rounding import rounding_of
 from moceir_edge.compress.simulation import QuantizedNetwork
 from moceir_edge.compress.weight_plan import WEIGHTS_FILE, WeightPlan, with_planned_weights
@@ -25,7 +24,6 @@ from moceir_edge.program.program import Program
 from moceir_edge.recipe.schema import Limits, Recipe
 from moceir_edge.records import Record
 from moceir_edge.runner import Clocked, Gated, Image, NetworkRunner, ProgramRunner, Runner
-from moceir_edge.targets.mil_integer import as_stored
 from moceir_edge.targets.target import recipe_of, target_of
 from moceir_edge.targets.to_onnx import PLAN_FILE
 from moceir_edge.terms import GateState, Precision, Progress, TargetName, silent
@@ -152,10 +150,7 @@ def _program_steps(subject: Subject, model: LoadedModel) -> list[Step]:
         case Precision.INT8 | Precision.FP8:
             plan = PrecisionPlan.read(subject.folder / PLAN_FILE)
             rounding, name = rounding_of(recipe), recipe.precision.value
-            integer: Mapping[str, Ranges] = plan.integer
-            if recipe.target is TargetName.COREML:
-                prepared, integer = as_stored(prepared, plan.integer, half=recipe.half)
-            simulated = QuantizedNetwork(prepared, integer, rounding=rounding, half=recipe.half)
+            simulated = QuantizedNetwork(prepared, plan.integer, rounding=rounding, half=recipe.half)
             how = f"simulated: planned convolutions read, weigh and write {name} values"
             if recipe.half:
                 how = f"{how}, the rest is rounded to float16 outside the float32 islands"
@@ -220,18 +215,6 @@ def _gates(subject: Subject, rows: Sequence[Row]) -> tuple[GateResult, ...]:
     return tuple(results)
 
 
-_COUNTED_IN = {
-    TargetName.TENSORRT: "counted in the network that NVIDIA's parser made; the device's engine may differ",
-    TargetName.QNN: "counted in the graph that Qualcomm's compiler was given",
-    TargetName.COREML: "counted in the package that was read back",
-}
-
-
-def counted_in(target: TargetName) -> str:
-    """Where the share of MACs in integers of an artifact comes from."""
-    return _COUNTED_IN.get(target, "counted in the graph that the runtime saved")
-
-
 def _artifact_gates(artifact: Artifact) -> tuple[GateResult, ...]:
     results: list[GateResult] = []
     for name in ("parsed", "built", "emulated", "executed"):
@@ -241,10 +224,7 @@ def _artifact_gates(artifact: Artifact) -> tuple[GateResult, ...]:
     share = artifact.counts.integer_share
     if share is not None:
         name = "share of MACs in integer kernels"
-        reason = counted_in(artifact.target)
-        if recipe_of(artifact).coreml_options.more_sizes:
-            height, width = artifact.counts.size
-            reason = f"{reason}, at {width}x{height}, the default of its sizes"
+        reason = f"counted in {artifact.counts.counted_in}" if artifact.counts.counted_in else ""
         results.append(gates.judged("artifact", name, share, gates.INTEGER_SHARE, at_least=True, reason=reason))
     return tuple(results)
 

@@ -154,6 +154,11 @@ class Recipe(Record):
         return self.precision is Precision.FLOAT16 or (self.precision is Precision.INT8 and self.target in among)
 
     @property
+    def only_half(self) -> bool:
+        """Whether the target has nothing wider than float16, so that there can be no float32 island."""
+        return self.target is TargetName.QNN
+
+    @property
     def plans_weights(self) -> bool:
         """Whether a plan beside the model says how its weights are stored."""
         return self.target is TargetName.COREML and self.coreml_options.weights != "float16"

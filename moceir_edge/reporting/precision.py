@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from moceir_edge.artifacts import OverflowBound
-from moceir_edge.parity.verify import counted_in
 from moceir_edge.program.islands import FLOAT16_LARGEST
 from moceir_edge.records import Skipped
 from moceir_edge.reporting.contents import SHARE, Code, Heading, Listing, Part, Phrase, Section, Table, say
@@ -34,8 +33,8 @@ def _precision(run: Run, recipe: RecipeRun) -> list[Part]:
         parts.extend(_integer_plan(run, recipe))
     if recipe.artifact.counts.integer_share is not None:
         share = run.number(f"{place}.counts.integer_share", SHARE, "%")
-        where = counted_in(recipe.artifact.target)
-        parts.append(say(share, f" of the MACs run in integer kernels, {where}."))
+        where = recipe.artifact.counts.counted_in or "the graph that the runtime saved"
+        parts.append(say(share, f" of the MACs run in integer kernels, counted in {where}."))
     parts.extend((*stored_weights(run, recipe), *compute_units(run, recipe)))
     islands, count = recipe.artifact.islands, run.number(f"{place}.islands.length", "d")
     parts.append(say(count, " operations are float32 islands", "." if not islands else ":"))

@@ -15,30 +15,23 @@ from typing import Any
 import numpy as np
 
 from moceir_edge.compress.ranges import Ranges
-from moceir_edge.compress.rounding import LEVELS
+from moceir_edge.compress.rounding import LEVELS, half_span
 from moceir_edge.compress.stored_weights import with_steps
 from moceir_edge.program.program import Operation, Program
 from moceir_edge.targets.mil_emitter import Emitter, Value
 from moceir_edge.targets.mlpackage import Package
 
-_LEAST_STEP = float(np.finfo(np.float16).smallest_normal)
-"""A smaller step would be a denormal number of float16, which a device may take for 0."""
-
 
 def with_half_steps(integer: Mapping[str, Ranges]) -> dict[str, Ranges]:
     """Ranges, a little larger, whose steps are numbers of float16."""
-    return {name: Ranges(input=_wider(found.input), output=_wider(found.output)) for name, found in integer.items()}
+    return {
+        name: Ranges(input=half_span(found.input), output=half_span(found.output)) for name, found in integer.items()
+    }
 
 
 def as_stored(program: Program, integer: Mapping[str, Ranges], *, half: bool) -> tuple[Program, dict[str, Ranges]]:
     """A program with its weights, and the ranges of its convolutions, as a package has them in 8-bit steps."""
     return with_steps(program, integer, half=half), with_half_steps(integer)
-
-
-def _wider(span: float) -> float:
-    wanted = max(span / LEVELS, _LEAST_STEP)
-    near = np.float16(min(wanted, float(np.finfo(np.float16).max)))
-    return float(near if float(near) >= wanted else np.nextafter(near, np.float16(np.inf))) * LEVELS
 
 
 def on_steps(e: Emitter, op: Operation, x: Value, *, span: float, part: str) -> Value:

@@ -41,11 +41,16 @@ def missing() -> str | None:
     return None if find_spec("onnxruntime_qnn") else f"onnxruntime-qnn (Linux on x86) not installed: {REPAIR}"
 
 
-def library_text() -> str:
-    """Names and versions of what compiles."""
+def library_versions() -> dict[str, str]:
+    """Of what compiles."""
     from onnxruntime_qnn.build_and_package_info import qnn_version
 
-    return f"onnxruntime-qnn {version('onnxruntime-qnn')} (Qualcomm AI Engine Direct {qnn_version})"
+    return {"onnxruntime-qnn": version("onnxruntime-qnn"), "Qualcomm AI Engine Direct": qnn_version}
+
+
+def library_text() -> str:
+    """Names and versions of what compiles."""
+    return ", ".join(f"{name} {number}" for name, number in library_versions().items())
 
 
 def compile_context(model: Path, context: Path, graphs: Path, npu: Npu) -> None:

@@ -51,6 +51,7 @@ class Exported(Record):
     proofs: Proofs
     versions: dict[str, str]
     integer_share: float | None = None
+    counted_in: str = "the graph that the runtime saved"
     islands: tuple[str, ...] = ()
     largest: tuple[int, int] | None = None
     skipped: tuple[Skipped, ...] = ()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from moceir_edge.artifacts import Artifact, Estimate, Proof, Proofs
+from moceir_edge.compress.ranges import Ranges
 from moceir_edge.memory import Memory
 from moceir_edge.processor import cores, is_arm
 from moceir_edge.program.lower import IMAGE
@@ -24,6 +27,9 @@ from moceir_edge.targets.ort_flatbuffer import format_version, kinds_of
 from moceir_edge.targets.ort_format import ORT_FILE, write_ort
 from moceir_edge.targets.target import COUNT_SIZE, Calibration, Exported, Target, Timer, recipe_of
 from moceir_edge.terms import GateState, Precision, TargetName
+
+if TYPE_CHECKING:
+    import onnx
 
 MODEL_FILE = "model.onnx"
 PLAN_FILE = "precision.json"
@@ -42,25 +48,11 @@ def write_onnx(program: Program, recipe: Recipe, calibration: Calibration, path:
     native = recipe.tensorrt_options.norms == "native"
     model = onnx_model(program, size=recipe.fixed_size, opset=recipe.opset, half=half, native_norms=native)
     skipped: tuple[Skipped, ...] = ()
-    if recipe.precision is Precision.FP8:
+    if recipe.precision.in_8_bits:
         from moceir_edge.compress.precision import PrecisionPlan
-        from moceir_edge.targets.float8 import quantize_float8
 
         plan = PrecisionPlan.read(path.parent / PLAN_FILE)
-        quantize_float8(model, plan.integer)
-        skipped = plan.skipped
-    elif recipe.precision is Precision.INT8:
-        from moceir_edge.compress.precision import PrecisionPlan
-        from moceir_edge.targets.quantize import quantize, unsigned_activations, wide_activations
-
-        plan = PrecisionPlan.read(path.parent / PLAN_FILE)
-        feeds = [{IMAGE: crop} for crop in calibration]
-        model = quantize(model, plan.integer, feeds, reduced_range=recipe.quantize_options.reduced_range)
-        if recipe.quantize_options.activation_bits == 16:
-            wide_activations(model)
-        elif unsigned:
-            unsigned_activations(model)
-        skipped = plan.skipped
+        model, skipped = _quantized(model, plan.integer, recipe, calibration, unsigned=unsigned), plan.skipped
     path.write_bytes(model.SerializeToString(deterministic=True))
     return Exported(
         model=path.name,
@@ -69,6 +61,30 @@ def write_onnx(program: Program, recipe: Recipe, calibration: Calibration, path:
         islands=program.islands if half else (),
         skipped=skipped,
     )
+
+
+def _quantized(
+    model: onnx.ModelProto,
+    planned: Mapping[str, Ranges],
+    recipe: Recipe,
+    calibration: Calibration,
+    *,
+    unsigned: bool,
+) -> onnx.ModelProto:
+    """With the planned convolutions in the numbers that the recipe asks for."""
+    from moceir_edge.targets.float8 import quantize_float8
+    from moceir_edge.targets.quantize import quantize, unsigned_activations, wide_activations
+
+    if recipe.precision is Precision.FP8:
+        quantize_float8(model, planned)
+        return model
+    options, feeds = recipe.quantize_options, [{IMAGE: crop} for crop in calibration]
+    model = quantize(model, planned, feeds, reduced_range=options.reduced_range)
+    if options.activation_bits == 16:
+        wide_activations(model)
+    elif unsigned:
+        unsigned_activations(model)
+    return model
 
 
 class _Onnx:

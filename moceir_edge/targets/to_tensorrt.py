@@ -75,6 +75,7 @@ class _TensorRT:
                 executed=_executed_proof(library, built, program, recipe),
             ),
             "versions": {**written.versions, library.name: library.version},
+            "counted_in": "the network that NVIDIA's parser made; the device's engine may differ",
             "integer_share": agreement.macs_share if agreement and recipe.precision is Precision.INT8 else None,
             "largest": build.flags.largest,
             "skipped": (*written.skipped, *_notes(program, path, recipe, parsed)),

@@ -15,14 +15,13 @@ from moceir_edge.artifacts import Artifact, file_entries
 from moceir_edge.errors import MissingBackendError
 from moceir_edge.exporting import require_target
 from moceir_edge.metrics import psnr_db
-from moceir_edge.program.lower import lower
 from moceir_edge.program.program import Program
 from moceir_edge.recipe.schema import Recipe
 from moceir_edge.runner import Runner
 from moceir_edge.targets.target import Target, interface_of, target_of
 from moceir_edge.terms import GateState, Precision, TargetName
 from tests.targets import fake
-from tests.targets.networks import SIZE, expected, exported, picture, recipe, small_network
+from tests.targets.networks import SIZE, expected, exported, picture, recipe
 
 NAMES = ("fake", *TargetName)
 PARITY_DB = {"float32": 80.0, "float16": 50.0, "bfloat16": 30.0}
@@ -58,12 +57,6 @@ def recipe_for(name: str, precision: str) -> Recipe:
     """A recipe that the target takes, with tensors in and out."""
     more = {"coreml": {"interface": "tensor"}} if name == "coreml" else {}
     return recipe("onnx" if name == "fake" else name, precision, **more)
-
-
-@pytest.fixture(scope="module")
-def program() -> Program:
-    """The small network, with guard."""
-    return lower(small_network())
 
 
 Export = Callable[[str, str], tuple[Target, Artifact, Path]]

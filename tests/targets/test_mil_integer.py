@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from moceir_edge.compress.ranges import Ranges
+from moceir_edge.compress.rounding import INT8, HalfSteps
 from moceir_edge.compress.simulation import QuantizedNetwork
 from moceir_edge.compress.stored_weights import with_steps
 from moceir_edge.program.program import Builder, Kind, Program
@@ -57,12 +58,13 @@ def test_package_computes_what_was_simulated(half: bool, tmp_path: Path) -> None
 
     What is left are steps next to each other, where sums were added in another order.
     """
-    program = with_steps(chain(), INTEGER, half=half)
-    package = package_of(program, INTEGER, tmp_path, half=half)
+    package = package_of(with_steps(chain(), INTEGER, half=half), INTEGER, tmp_path, half=half)
+    rounding = HalfSteps() if half else INT8
     image = np.random.default_rng(5).random((1, 3, *SIZE), np.float32)
     result = MilExecutor(package).run({"image": image})["restored"]
     with torch.inference_mode():
-        expected = QuantizedNetwork(program, INTEGER, half=half)(torch.from_numpy(image))["restored"].numpy()
+        simulated = QuantizedNetwork(chain(), INTEGER, rounding=rounding, half=half)
+        expected = simulated(torch.from_numpy(image))["restored"].numpy()
     np.testing.assert_allclose(result, expected, atol=2.01 * INTEGER["third"].output / 127)
     assert np.mean(result == expected) > 0.98
     floats = MilExecutor(package_of(chain(), {}, tmp_path / "floats", half=half)).run({"image": image})["restored"]

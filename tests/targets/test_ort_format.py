@@ -12,7 +12,6 @@ import pytest
 from moceir_edge.artifacts import Artifact, file_entries
 from moceir_edge.errors import ArtifactError
 from moceir_edge.metrics import psnr_db
-from moceir_edge.program.lower import lower
 from moceir_edge.program.program import Program
 from moceir_edge.runner import Runner
 from moceir_edge.targets.onnx_runtime import OnnxRunner
@@ -20,25 +19,14 @@ from moceir_edge.targets.ort_flatbuffer import format_version, kinds_of
 from moceir_edge.targets.ort_format import OPERATORS_FILE, ORT_FILE
 from moceir_edge.targets.to_onnx import PLAN_FILE, TARGET, measured_integer_share
 from moceir_edge.terms import GateState
-from tests.targets.networks import SIZE, expected, exported, picture, recipe, small_network
+from tests.targets.networks import SIZE, expected, exported, picture, recipe
 
 ORT = {"format": "ort"}
 FUSED = {"FusedConv", "FusedMatMul", "Gelu", "QuickGelu"}
 """Kernels of the CPU that are no standard operators."""
 
 
-@pytest.fixture(autouse=True, scope="module")
-def installed() -> None:
-    """Without ONNX Runtime nothing here can be shown."""
-    missing = TARGET.missing()
-    if missing is not None:
-        pytest.skip(missing)
-
-
-@pytest.fixture(scope="module")
-def program() -> Program:
-    """The small network."""
-    return lower(small_network())
+pytestmark = pytest.mark.skipif(TARGET.missing() is not None, reason=str(TARGET.missing()))
 
 
 @pytest.fixture(scope="module")

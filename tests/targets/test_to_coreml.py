@@ -243,6 +243,7 @@ def test_int8_is_counted_and_emulated_exactly(program: Program, tmp_path: Path) 
     result = TARGET.export(program, chosen, [], tmp_path)
     assert result.integer_share is not None
     assert result.integer_share >= 0.6
+    assert result.counted_in == "the package that was read back"
     assert result.proofs.emulated.state is GateState.PASSED
     assert result.islands == program.islands
     metadata = coreml_library.load().utils.load_spec(str(tmp_path / PACKAGE)).description.metadata

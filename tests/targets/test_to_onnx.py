@@ -24,18 +24,7 @@ from tests.targets.networks import expected, exported, picture, recipe, small_ne
 FORBIDDEN = {"If", "Loop", "Scan", "NonZero", "TopK", "DFT", "RandomNormal", "RandomUniform", "Dropout", "ScatterND"}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def installed() -> None:
-    """Without ONNX Runtime nothing here can be shown."""
-    missing = TARGET.missing()
-    if missing is not None:
-        pytest.skip(missing)
-
-
-@pytest.fixture(scope="module")
-def program() -> Program:
-    """The small network."""
-    return lower(small_network())
+pytestmark = pytest.mark.skipif(TARGET.missing() is not None, reason=str(TARGET.missing()))
 
 
 def runner_of(artifact: Artifact, folder: Path) -> OnnxRunner:

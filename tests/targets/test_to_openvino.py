@@ -20,19 +20,7 @@ from moceir_edge.targets.to_openvino import TARGET
 from moceir_edge.terms import GateState, Precision
 from tests.targets.networks import SIZE, expected, exported, full_plan, picture, recipe, small_network
 
-
-@pytest.fixture(autouse=True, scope="module")
-def installed() -> None:
-    """Without OpenVINO nothing here can be shown."""
-    missing = TARGET.missing()
-    if missing is not None:
-        pytest.skip(missing)
-
-
-@pytest.fixture(scope="module")
-def program() -> Program:
-    """The small network."""
-    return lower(small_network())
+pytestmark = pytest.mark.skipif(TARGET.missing() is not None, reason=str(TARGET.missing()))
 
 
 def runner_of(artifact: Artifact, folder: Path) -> OpenVinoRunner:

@@ -11,10 +11,8 @@ import pytest
 from onnx import numpy_helper
 
 from moceir_edge.compress.rounding import LEVELS, WIDE_LEVELS
-from moceir_edge.errors import ArtifactError, GateError
+from moceir_edge.errors import ArtifactError
 from moceir_edge.metrics import psnr_db
-from moceir_edge.program.islands import with_islands
-from moceir_edge.program.lower import lower
 from moceir_edge.program.program import Program
 from moceir_edge.recipe.schema import Chip
 from moceir_edge.runner import NetworkRunner
@@ -28,18 +26,7 @@ LEAST_DB = {16: 55.0, 8: 42.0}
 """From the network in float32; measured 59.3 and 50.8 dB."""
 
 
-@pytest.fixture(autouse=True)
-def installed() -> None:
-    """Skip where Qualcomm's libraries are not."""
-    missing = TARGET.missing()
-    if missing is not None:
-        pytest.skip(f"not here: {missing}")
-
-
-@pytest.fixture(scope="module")
-def program() -> Program:
-    """The small network, with guard."""
-    return lower(small_network())
+pytestmark = pytest.mark.skipif(TARGET.missing() is not None, reason=str(TARGET.missing()))
 
 
 @pytest.mark.slow
@@ -99,16 +86,6 @@ def test_wide_activations_keep_their_ranges(program: Program, tmp_path: Path, mo
 def refuse(*_: object) -> None:
     """In place of the compiler."""
     raise ArtifactError("not compiled", "nothing")
-
-
-def test_an_island_is_refused(program: Program, tmp_path: Path) -> None:
-    """The NPU has no float32: what float16 cannot hold is an error that names it."""
-    given = recipe("qnn", "float16")
-    prepared = TARGET.prepare(program, given)
-    held = with_islands(prepared, [prepared.operations[3].name])
-    with pytest.raises(GateError, match=f"float16 cannot hold {prepared.operations[3].name}"):
-        TARGET.export(held, given, [], tmp_path)
-    assert not list(tmp_path.iterdir())
 
 
 def test_what_the_compiler_refuses_is_said(tmp_path: Path) -> None:

@@ -39,12 +39,7 @@ from tests.targets.test_tensorrt_runner import fake_library
 SIZE = (64, 64)
 
 
-@pytest.fixture(autouse=True)
-def installed() -> None:
-    """Without TensorRT nothing here can be shown."""
-    missing = TARGET.missing()
-    if missing is not None:
-        pytest.skip(f"not here: {missing}")
+pytestmark = pytest.mark.skipif(TARGET.missing() is not None, reason=str(TARGET.missing()))
 
 
 @pytest.fixture(scope="module")
