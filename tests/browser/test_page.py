@@ -131,7 +131,7 @@ def test_strength_and_divider(open_page: Open, url: str, rain: Path) -> None:
     assert not np.array_equal(pixels_of(page, "after"), pixels_of(page, "before"))
     page.focus("#strength")
     page.keyboard.press("Home")
-    page.wait_for_function("document.getElementById('strength-value').innerText === '0 %'")  # with the next frame
+    page.wait_for_function("() => document.getElementById('strength-value').innerText === '0 %'")  # with the next frame
     assert np.array_equal(pixels_of(page, "after"), pixels_of(page, "before"))
     page.focus("#split")
     page.keyboard.press("ArrowLeft")
