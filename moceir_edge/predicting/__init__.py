@@ -1,0 +1,1 @@
+"""Lower bounds on latency and energy where there is no device."""

@@ -1,0 +1,1 @@
+"""Profiling on a device: what was measured, whether it counts, and whether two results differ."""
