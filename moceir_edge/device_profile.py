@@ -1,4 +1,4 @@
-"""What is known of a kind of device before anything ran on it: `devices/profiles/*.yaml`, every figure with a source."""
+"""What is known of a kind of device: `devices/profiles/*.yaml`, every figure with a source."""
 
 from __future__ import annotations
 
