@@ -102,3 +102,19 @@ def event_bound(events: int, trials: int, *, confidence: float = 0.95) -> float:
     from scipy.stats import beta
 
     return 1.0 if events >= trials else float(beta.ppf(confidence, events + 1, trials - events))
+
+
+def roc_area(negatives: Sequence[float], positives: Sequence[float]) -> float:
+    """The area under the ROC curve: the chance that a positive lies above a negative; ties count half."""
+    from scipy.stats import mannwhitneyu
+
+    return float(mannwhitneyu(positives, negatives).statistic) / (len(negatives) * len(positives))
+
+
+def roc_curve(negatives: Sequence[float], positives: Sequence[float]) -> tuple[tuple[float, float], ...]:
+    """Corners (share of negatives, share of positives above a limit), from the highest limit to the lowest."""
+    limits = sorted({*negatives, *positives}, reverse=True)
+    corners = [
+        (fmean(value >= limit for value in negatives), fmean(value >= limit for value in positives)) for limit in limits
+    ]
+    return ((0.0, 0.0), *corners)

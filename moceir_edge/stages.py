@@ -1,4 +1,4 @@
-"""The order of the stages: load, split, observe, slim, reference, export, verify, report. Only this file knows it."""
+"""The order of the stages: load, split, observe, slim, guard, reference, export, verify, report; known here alone."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from moceir_edge.data.sides import require_choosing
 from moceir_edge.data.split import Split, refuse_overlap, split, subset
 from moceir_edge.errors import RecipeError
 from moceir_edge.exporting import Search, Source, require_target, write_artifact
+from moceir_edge.guard_calibration import GuardFacts, calibrate_guard, judge_guard, tried
 from moceir_edge.keeping import Within
 from moceir_edge.network.architecture import size_name
 from moceir_edge.network.checkpoint import LoadedModel, load, save
@@ -120,8 +121,8 @@ def pipeline(
     sides = read_sides(request.data, request.calibration, request.tasks)
     full = load(request.checkpoint)
     steps = _Pipeline(request, run, full, sides, progress)
-    for side in (sides.choosing, sides.judging):
-        require_readable(steps.observed(side), progress=progress)
+    for side in (steps.observed(sides.choosing), tried(sides.judging, request.tasks)):
+        require_readable(side, progress=progress)
     with run.open(force=force):
         return steps.result()
 
@@ -140,7 +141,8 @@ class _Pipeline:
         self.run.stage("data", {**self.base, **self.data_key()}, DataFacts, self.data_facts)
         routing = self.routing()
         slim, facts = self.slim(routing)
-        outcomes = [self.artifact(name, recipe, slim, facts) for name, recipe in self.request.recipes.items()]
+        guard = self.guard(slim)
+        outcomes = [self.artifact(name, recipe, slim, facts, guard) for name, recipe in self.request.recipes.items()]
         result = PipelineResult(
             out=str(self.request.out),
             artifacts=tuple(outcomes),
@@ -225,6 +227,17 @@ class _Pipeline:
         facts = self.run.stage("slim", key, SlimFacts, action, outputs=lambda _: [SLIM_FILE])
         return load(path), facts
 
+    def guard(self, slim: LoadedModel) -> GuardFacts:
+        """The rule of choosing pictures, on judging pictures of all tasks."""
+        tasks, judging = self.request.tasks, tried(self.sides.judging, self.request.tasks)
+        key = {**self.base, "slim": slim.sha256, "choosing": self.choosing.sha256, "judging": judging.sha256}
+
+        def action() -> GuardFacts:
+            rule = calibrate_guard(slim, self.choosing, progress=self.progress)
+            return judge_guard(slim, rule, judging, tasks, progress=self.progress)
+
+        return self.run.stage("guard", key, GuardFacts, action)
+
     def reference(self, size: Size | None) -> Path:
         name = "reference" if size is None else f"reference-{size[1]}x{size[0]}"
         folder = self.request.out / name
@@ -241,19 +254,26 @@ class _Pipeline:
         self.run.stage(name, key, Reference, action, outputs=lambda _: [name])
         return folder
 
-    def artifact(self, name: str, recipe: Recipe, slim: LoadedModel, facts: SlimFacts) -> ArtifactOutcome:
-        candidate = self.export(name, recipe, slim, facts)
+    def artifact(
+        self, name: str, recipe: Recipe, slim: LoadedModel, facts: SlimFacts, guard: GuardFacts
+    ) -> ArtifactOutcome:
+        source = Source(
+            slim,
+            self.full,
+            self.request.tasks,
+            facts.plan.routing_sha256,
+            judging_sha256=self.judging.sha256,
+            guard=guard.rule or guard.reason,
+        )
+        candidate = self.export(name, recipe, source)
         reference = self.reference(recipe.fixed_size)
         return self.verify(name, candidate, slim, reference)
 
-    def export(self, name: str, recipe: Recipe, slim: LoadedModel, facts: SlimFacts) -> Path:
+    def export(self, name: str, recipe: Recipe, source: Source) -> Path:
         folder = self.request.out / "candidates" / name
-        source = Source(
-            slim, self.full, self.request.tasks, facts.plan.routing_sha256, judging_sha256=self.judging.sha256
-        )
         key = {
             **self.base,
-            "slim": slim.sha256,
+            "slim": source.model.sha256,
             "recipe": recipe.model_dump(mode="json"),
             "choosing": self.choosing.sha256,
             "judging": self.judging.sha256,

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from math import inf
 
 import numpy as np
 import pytest
 
-from moceir_edge.metrics import WORST_DB, bootstrap, event_bound, finite, psnr_db, quality_db, residual_snr_db, ssim
+from moceir_edge.metrics import (
+    WORST_DB,
+    bootstrap,
+    event_bound,
+    finite,
+    psnr_db,
+    quality_db,
+    residual_snr_db,
+    roc_area,
+    roc_curve,
+    ssim,
+)
 from tests.parity.fakes import noise, plain
 
 
@@ -69,3 +81,16 @@ def test_bootstrap_brackets_the_mean() -> None:
 def test_event_bound(events: int, trials: int, bound: float) -> None:
     """Clopper and Pearson: none of 31 is 9 %, and 1 % needs 299."""
     assert event_bound(events, trials) == pytest.approx(bound, abs=1e-4)
+
+
+def test_roc_of_a_few_values() -> None:
+    """By hand: pairs that stand the right way round, ties by half; the curve encloses the same area."""
+    negatives, positives = [0.1, 0.3, 0.3], [0.2, 0.3, 0.9, inf]
+    assert roc_area(negatives, positives) == pytest.approx((1 + 2 + 3 + 3) / 12)
+    corners = roc_curve(negatives, positives)
+    assert corners[0] == (0, 0)
+    assert corners[-1] == (1, 1)
+    area = sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in itertools.pairwise(corners))
+    assert area == pytest.approx(roc_area(negatives, positives))
+    assert roc_area([0.1], [0.2]) == 1
+    assert roc_area([0.2], [0.1]) == 0

@@ -9,6 +9,7 @@ import numpy as np
 
 from moceir_edge.data.dataset import Dataset, Sample
 from moceir_edge.data.images import quantized
+from moceir_edge.guarding import GuardRule, verdict
 from moceir_edge.metrics import (
     SSIM_WINDOW,
     Interval,
@@ -28,6 +29,10 @@ from moceir_edge.terms import Progress, Task, silent
 
 REFERENCE = "full"
 """The step every other one is compared to."""
+
+NEAR = 0.1
+"""Share of the guard's limit by which a distance may move: a picture on the limit may then fall on either side of it.
+Int8 moved distances of 84 real pictures by 3 % of it in the mean."""
 
 OnPicture = Callable[[Fitted, Mapping[str, Outputs]], None]
 """Gets a picture and what every step made of it."""
@@ -55,7 +60,8 @@ class PictureScore(Record):
 
     parity_db, residual_snr_db: against the reference; step_parity_db, step_snr_db: against the step
     before, or `Step.against`.
-    agreement: of the guard; same_routes: share of layers that compute, and whose guard says, what the step before did.
+    agreement: of the routers; same_routes: share of layers that compute, and agree, as in the step before;
+    same_verdict: whether the guard says what it said of that step, or its distance is the same but for `NEAR`.
     """
 
     name: str
@@ -70,6 +76,7 @@ class PictureScore(Record):
     step_snr_db: float | None
     agreement: float | None
     same_routes: float | None
+    same_verdict: bool | None = None
 
 
 class Row(Record):
@@ -108,12 +115,14 @@ def compare(
     *,
     size: Size | None,
     blocks: Sequence[DecoderBlockShape] = (),
+    rule: GuardRule | None = None,
     progress: Progress = silent,
     on_picture: OnPicture | None = None,
 ) -> tuple[Row, ...]:
     """Run every step on every sample; the first row is the recorded reference itself.
 
-    reference: gives the recorded output (3, H, W) of the padded size. blocks: the routed layers of what is compared.
+    reference: gives the recorded output (3, H, W) of the padded size. blocks: the routed layers of what is compared;
+    rule: its guard.
     """
     scores: dict[str, list[PictureScore]] = {REFERENCE: [], **{step.name: [] for step in steps}}
     for sample in progress(dataset.samples, "comparing"):
@@ -121,12 +130,12 @@ def compare(
         before = Outputs(reference(sample))
         made = {REFERENCE: before}
         recorded = fitted.inside(before.restored)
-        scores[REFERENCE].append(_score(fitted, recorded, before, before, blocks=blocks))
+        scores[REFERENCE].append(_score(fitted, recorded, before, before, blocks=blocks, rule=rule))
         for step in steps:
             outputs = step.runner.run(fitted.image)
             before = made.get(step.against or "", before)
             before = _in_8_bits(before) if step.in_8_bits else before
-            scores[step.name].append(_score(fitted, recorded, before, outputs, blocks=blocks))
+            scores[step.name].append(_score(fitted, recorded, before, outputs, blocks=blocks, rule=rule))
             made[step.name] = before = outputs
         if on_picture is not None:
             on_picture(fitted, made)
@@ -135,7 +144,13 @@ def compare(
 
 
 def _score(
-    fitted: Fitted, reference: Image, before: Outputs, outputs: Outputs, *, blocks: Sequence[DecoderBlockShape]
+    fitted: Fitted,
+    reference: Image,
+    before: Outputs,
+    outputs: Outputs,
+    *,
+    blocks: Sequence[DecoderBlockShape],
+    rule: GuardRule | None,
 ) -> PictureScore:
     restored, previous = fitted.inside(outputs.restored), fitted.inside(before.restored)
     source, target, sample = fitted.source, fitted.target, fitted.sample
@@ -152,6 +167,7 @@ def _score(
         step_snr_db=finite(residual_snr_db(source, previous, restored)),
         agreement=None if outputs.agreement is None else float(np.nan_to_num(outputs.agreement)),
         same_routes=_same_routes(before, outputs, blocks),
+        same_verdict=_same_verdict(before, outputs, rule),
     )
 
 
@@ -166,8 +182,17 @@ def _same_routes(before: Outputs, outputs: Outputs, blocks: Sequence[DecoderBloc
     return float(np.mean([_decision(block, old) == _decision(block, new) for block, old, new in pairs]))
 
 
+def _same_verdict(before: Outputs, outputs: Outputs, rule: GuardRule | None) -> bool | None:
+    if rule is None or before.scores is None or outputs.scores is None:
+        return None
+    old, new = verdict(rule, [before.scores]), verdict(rule, [outputs.scores])
+    if old.distance is None or new.distance is None:
+        return old.distance == new.distance
+    return old.foreign is new.foreign or abs(old.distance - new.distance) <= NEAR * rule.threshold
+
+
 def _decision(block: DecoderBlockShape, scores: Image) -> tuple[int | None, bool]:
-    """What a layer computes (an expert with weights, else the shortcut), and what its guard says."""
+    """What a layer computes (an expert with weights, else the shortcut), and whether it agrees."""
     chosen = max(block.served, key=lambda index: float(scores[index]))
     return chosen if chosen in block.kept else None, int(scores.argmax()) in block.served
 

@@ -91,6 +91,9 @@ def precision_gates(rows: Sequence[Row], step: str, precision: Precision, limits
     routes = [score.same_routes for score in row.pictures if score.same_routes is not None]
     if routes:
         results.append(judged(step, "same routes", fmean(routes), SAME_ROUTES[precision], at_least=True))
+    verdicts = [score.same_verdict for score in row.pictures if score.same_verdict is not None]
+    if verdicts:
+        results.append(judged(step, "same guard verdicts", fmean(verdicts), SAME_ROUTES[precision], at_least=True))
     moved = [limit.reason for limit in (limits.quality_loss_db, limits.worst_loss_db) if limit and limit.reason]
     return (*results, *quality_gates(rows, step, limit=mean, worst_limit=highest, reason="; ".join(moved)))
 

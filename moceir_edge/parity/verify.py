@@ -87,7 +87,16 @@ def verify_artifact(
     size = subject.artifact.fixed_size
     blocks = () if subject.model is None else tuple(block for _, block in subject.model.architecture.routed())
     executed_by = artifact_step.executed_by if artifact_step else None
-    rows = compare(steps, judging, reference, size=size, blocks=blocks, progress=progress, on_picture=on_picture)
+    rows = compare(
+        steps,
+        judging,
+        reference,
+        size=size,
+        blocks=blocks,
+        rule=subject.artifact.guard,
+        progress=progress,
+        on_picture=on_picture,
+    )
     overflow = _overflow(subject, judging)
     return Verification(
         rows=rows,

@@ -51,6 +51,15 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """A ROC curve by its corners (share of false alarms, share of alarms), and the corner that is in use."""
+
+    name: str
+    corners: tuple[tuple[float, float], ...]
+    used: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Panel:
     """Bars of one quantity."""
 
@@ -122,6 +131,23 @@ def bars(names: Sequence[str], panels: Sequence[Panel]) -> str:
             axes.spines[["bottom"]].set_visible(False)
         every[0].set_yticks(range(len(names)), list(names))
         every[0].set_ylim(len(names) - 0.4, -0.6)
+        return _svg(figure)
+
+
+def roc_chart(curves: Sequence[Curve]) -> str:
+    """ROC curves, a colour for each, with a mark at the limit in use."""
+    with mpl.rc_context(STYLE):
+        figure, axes = _axes(6.4, 3.6)
+        axes.plot((0, 1), (0, 1), color=LINE, linewidth=1)
+        for index, curve in enumerate(curves):
+            colour, marker = SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)]
+            alarms = zip(*curve.corners, strict=True)
+            axes.plot(*alarms, color=colour, linewidth=1.5)
+            axes.plot(*curve.used, marker, color=colour, markersize=6, clip_on=False, label=curve.name)
+        axes.set(xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
+        axes.set_xlabel("own pictures called foreign")
+        axes.set_ylabel("their pictures called foreign")
+        axes.legend(loc="lower left", bbox_to_anchor=(1.02, 0), borderaxespad=0)
         return _svg(figure)
 
 

@@ -8,6 +8,7 @@ from math import log10
 import numpy as np
 import pytest
 
+from moceir_edge.guarding import GuardRule, rule_from_scores
 from moceir_edge.metrics import WORST_DB
 from moceir_edge.network.architecture import AttentionShape, DecoderBlockShape, ExpertShape
 from moceir_edge.parity.compare import REFERENCE, Row, Step, compare, summarize, worst
@@ -32,10 +33,15 @@ def shifted(by: float) -> Step:
     return Step(f"plus {by:g}", "adds", FakeRunner(lambda image: image + np.float32(by)))
 
 
-def compared(*steps: Step, target: Image | None = None, blocks: tuple[DecoderBlockShape, ...] = ()) -> tuple[Row, ...]:
+def compared(
+    *steps: Step,
+    target: Image | None = None,
+    blocks: tuple[DecoderBlockShape, ...] = (),
+    rule: GuardRule | None = None,
+) -> tuple[Row, ...]:
     """One grey picture; the reference adds 0.1 to it."""
     one = sample("derain/0", plain(0.5), target)
-    return compare(steps, dataset(one), lambda _: plain(0.6), size=None, blocks=blocks)
+    return compare(steps, dataset(one), lambda _: plain(0.6), size=None, blocks=blocks, rule=rule)
 
 
 def test_the_reference_is_the_first_row() -> None:
@@ -125,6 +131,33 @@ def test_same_routes_is_the_share_of_layers_that_compute_the_same(second: list[l
     _, first, last = compared(*steps, blocks=(BLOCK, BLOCK))
     assert first.pictures[0].same_routes is None
     assert last.pictures[0].same_routes == same
+
+
+@pytest.mark.parametrize(
+    ("score", "same"),
+    [(0.60, True), (0.30, False), (float("nan"), False)],
+)
+def test_the_guard_says_the_same(score: float, same: bool) -> None:
+    """Of scores within its limit, beyond it, and of none."""
+    steps = (Step("a", "", with_scores([0.6, 0.4])), Step("b", "", with_scores([score, 1 - score])))
+    rule = rule_from_scores([np.array([[p, 1 - p]], np.float32) for p in (0.58, 0.6, 0.61, 0.63)], list("abcd"))
+    assert isinstance(rule, GuardRule)
+    _, first, last = compared(*steps, rule=rule)
+    assert first.pictures[0].same_verdict is None
+    assert last.pictures[0].same_verdict is same
+
+
+def test_a_picture_on_the_limit_may_fall_on_either_side() -> None:
+    """Its distance moved by less than a tenth of the limit."""
+    rule = GuardRule(
+        pictures=((0.0,),), neighbours=1, floor=1e-3, threshold=0.5, false_alarms=0.05, left_out_false_alarms=None
+    )
+    inside, outside, beyond = (with_scores([float(np.exp(-distance))]) for distance in (0.48, 0.52, 0.54))
+    _, _, near, far = compared(
+        Step("a", "", inside), Step("b", "", outside), Step("c", "", beyond, against="a"), rule=rule
+    )
+    assert near.pictures[0].same_verdict is True
+    assert far.pictures[0].same_verdict is False
 
 
 def test_every_step_is_handed_out_for_pictures() -> None:

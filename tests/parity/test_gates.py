@@ -101,6 +101,8 @@ def test_the_worst_picture_decides_parity() -> None:
         (Precision.INT8, {"step_parity_db": 1.0, "step_snr_db": 20.0, "same_routes": 0.99}, set()),
         (Precision.INT8, {"step_snr_db": 19.0}, {"residual SNR, worst picture"}),
         (Precision.INT8, {"same_routes": 0.98}, {"same routes"}),
+        (Precision.INT8, {"same_verdict": True}, set()),
+        (Precision.INT8, {"same_verdict": False}, {"same guard verdicts"}),
         (Precision.INT8, {"quality_db": 29.91}, set()),
         (Precision.INT8, {"quality_db": 29.89}, {"PSNR loss, derain, mean"}),
         (Precision.INT8, {"quality_db": 29.4}, {"PSNR loss, derain, mean", "PSNR loss, derain, worst picture"}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from moceir_edge.metrics import Interval
-from moceir_edge.reporting.figures import COLOURS, Panel, Point, bars, heat_map, loss_chart
+from moceir_edge.reporting.figures import COLOURS, Curve, Panel, Point, bars, heat_map, loss_chart, roc_chart
 
 NASTY = "<script> $x_1$ &"
 
@@ -46,3 +46,12 @@ def test_bars_carry_their_values() -> None:
         ["full", NASTY], [Panel("bytes", (4.0, 1.0), ("4 MB", "1 MB")), Panel("MACs", (2.0, 0.0), ("2 G", "0 G"))]
     )
     assert {"full", NASTY, "bytes", "MACs", "4 MB", "1 MB", "2 G", "0 G"} <= set(texts(svg))
+
+
+def test_roc_chart_marks_the_limit_in_use() -> None:
+    """A curve and a mark for each task, named beside it; the diagonal is the page's own line."""
+    curves = [Curve(NASTY, ((0, 0), (0, 0.5), (1, 1)), (0.1, 0.6)), Curve("b", ((0, 0), (1, 1)), (0.1, 0.1))]
+    svg = roc_chart(curves)
+    assert {NASTY, "b", "own pictures called foreign"} <= set(texts(svg))
+    assert "var(--series-1)" in svg
+    assert not any(colour in svg for colour in COLOURS)
