@@ -48,4 +48,11 @@ def _group_mib(group: Path = Path("/sys/fs/cgroup")) -> float | None:
         limit, used = ((group / name).read_text(encoding="utf-8").strip() for name in ("memory.max", "memory.current"))
     except OSError:
         return None
-    return None if limit == "max" else max(0.0, (int(limit) - int(used)) / 2**20)
+    return None if limit == "max" else max(0.0, (int(limit) - int(used) + _reclaimable(group)) / 2**20)
+
+
+def _reclaimable(group: Path) -> int:
+    """Bytes of files that the kernel keeps in a group's memory as long as nobody wants it (cgroup-v2.rst of Linux)."""
+    note = group / "memory.stat"
+    lines = note.read_text(encoding="utf-8").splitlines() if note.is_file() else []
+    return next((int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0)

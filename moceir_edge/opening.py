@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
 
 from moceir_edge.artifacts import Artifact, artifact_sha256, read_artifact
 from moceir_edge.errors import ArtifactError
-from moceir_edge.network.checkpoint import LoadedModel, load
-from moceir_edge.runner import NetworkRunner, Runner
+from moceir_edge.program.program import GATES
+from moceir_edge.runner import NetworkRunner, Runner, Steered, TakesGates
 from moceir_edge.targets.target import target_of
+
+if TYPE_CHECKING:  # loads PyTorch, and artifacts do without
+    from moceir_edge.network.checkpoint import LoadedModel
 
 
 @dataclass(frozen=True)
 class Opened:
-    """What was named: exactly one of `model` and `artifact`; tasks: those it was made for, empty for a full model."""
+    """What was named: exactly one of `model` and `artifact`; tasks: those it was made for, empty for a full model.
+
+    steered: what takes gates, None where nothing does.
+    """
 
     path: Path
     runner: Runner
     model: LoadedModel | None = None
     artifact: Artifact | None = None
+    steered: TakesGates | None = None
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -44,11 +54,12 @@ def open_path(path: Path, *, threads: int | None = None) -> Opened:
     threads: of the artifact's runtime, None leaves them to it; PyTorch's own are set by `torch_threads`.
     """
     if not path.is_dir():
+        from moceir_edge.network.checkpoint import load
+
         model = load(path)
-        return Opened(path, NetworkRunner(model.network), model=model)
+        network = NetworkRunner(model.network)
+        return Opened(path, network, model=model, steered=network if model.network.architecture.guarded else None)
     artifact = read_artifact(path)
-    if len(artifact.interface.inputs) > 1:
-        raise ArtifactError(f"{path}: takes its gates from the caller", "give an artifact without gates_input")
     target = target_of(artifact.target)
     runner = target.runner(artifact, path, threads=threads)
     if isinstance(runner, str):
@@ -56,4 +67,15 @@ def open_path(path: Path, *, threads: int | None = None) -> Opened:
         if emulator is None:
             raise ArtifactError(f"{path}: cannot run here: {runner}", "run it on its device")
         runner = emulator
-    return Opened(path, runner, artifact=artifact)
+    alone = by_itself(runner, artifact)
+    steered = cast(TakesGates, runner) if alone is not runner else None
+    return Opened(path, alone, artifact=artifact, steered=steered)
+
+
+def by_itself(runner: Runner, artifact: Artifact) -> Runner:
+    """An artifact's runner as one that decides every route by its routers, whether or not it takes gates."""
+    gates = next((tensor for tensor in artifact.interface.inputs if tensor.name == GATES), None)
+    if gates is None:
+        return runner
+    nobodys = np.zeros([side for side in gates.shape[1:] if isinstance(side, int)], np.float32)
+    return Steered(cast(TakesGates, runner), nobodys, runner.size)

@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from moceir_edge.errors import ArtifactError, InputError
-from moceir_edge.network.network import MoceIR
 from moceir_edge.processes import on_this_machine
 from moceir_edge.processor import allowed_cores
-from moceir_edge.program.execute import StaticNetwork
 from moceir_edge.terms import SIZE_MULTIPLE
+
+if TYPE_CHECKING:  # PyTorch takes a second and 190 MB, and artifacts do without
+    from moceir_edge.network.network import MoceIR
+    from moceir_edge.program.execute import StaticNetwork
 
 Image = NDArray[np.float32]
 
@@ -26,13 +27,15 @@ Image = NDArray[np.float32]
 class Outputs:
     """restored: (3, H, W) float32, not clipped; agreement: in [0, 1]; scores: (L, E); both None without routers.
 
-    routes: (L,) original expert indices chosen, where the runner knows them.
+    routes: (L,) original expert indices chosen, where the runner knows them; chosen: (L, E) weights of the experts that
+    were used, where the caller may give them.
     """
 
     restored: Image
     agreement: float | None = None
     scores: Image | None = None
     routes: NDArray[np.int64] | None = None
+    chosen: Image | None = None
 
 
 class Runner(Protocol):
@@ -55,16 +58,37 @@ class NetworkRunner:
 
     def run(self, image: Image) -> Outputs:
         """See `Runner`."""
+        return self._run(image, None)
+
+    def run_gated(self, image: Image, gates: Image) -> Outputs:
+        """See `TakesGates`."""
+        return self._run(image, gates)
+
+    def _run(self, image: Image, gates: Image | None) -> Outputs:
+        import torch
+
         device = next(self.network.parameters()).device
+        given = None if gates is None else torch.from_numpy(gates)[None].to(device)
         with torch.inference_mode():
-            result = self.network(torch.from_numpy(image)[None].to(device))
+            result = self.network(torch.from_numpy(image)[None].to(device), gates=given)
         restored = result.image[0].cpu().numpy()
         if not result.routes.shape[1]:
             return Outputs(restored)
         scores = result.scores[0].cpu().numpy()
         served = [block.served for _, block in self.network.architecture.routed()]
         agreement = float(np.mean([row.argmax() in kept for row, kept in zip(scores, served, strict=True)]))
-        return Outputs(restored, agreement, scores, result.routes[0].cpu().numpy())
+        routes = result.routes[0].cpu().numpy()
+        chosen = gates_of(scores, routes)
+        if gates is not None:
+            chosen = np.where(gates.any(1, keepdims=True), gates, chosen)
+        return Outputs(restored, agreement, scores, routes, chosen * self._reached())
+
+    def _reached(self) -> NDArray[np.bool_]:
+        """(L, E): the experts that a gate reaches; none where it is folded into the weights."""
+        shapes = [block for _, block in self.network.architecture.routed()]
+        return np.array(
+            [[s.mean_gate is None and index in s.served for index in range(len(s.experts))] for s in shapes]
+        )
 
 
 @dataclass(frozen=True)
@@ -76,6 +100,8 @@ class ProgramRunner:
 
     def run(self, image: Image) -> Outputs:
         """See `Runner`."""
+        import torch
+
         with torch.inference_mode():
             outputs = self.module(torch.from_numpy(image)[None])
         return outputs_from_arrays({name: value.numpy() for name, value in outputs.items()})
@@ -109,9 +135,25 @@ class Clocked:
 
 
 class TakesGates(Protocol):
-    """A runner whose artifact lets the caller decide the route; gates: (L, E) float32."""
+    """A runner that lets the caller decide the route.
+
+    gates: (L, E) float32, the weight of one expert in each layer; where all of a layer are 0, its router decides.
+    """
 
     def run_gated(self, image: Image, gates: Image) -> Outputs: ...
+
+
+@dataclass(frozen=True)
+class Steered:
+    """A runner that takes gates, as one that restores by itself. gates: (L, E), see `TakesGates`."""
+
+    runner: TakesGates
+    gates: Image
+    size: tuple[int, int] | None = None
+
+    def run(self, image: Image) -> Outputs:
+        """See `Runner`."""
+        return self.runner.run_gated(image, self.gates)
 
 
 @dataclass(frozen=True)
@@ -129,42 +171,49 @@ class Gated:
     def run(self, image: Image) -> Outputs:
         """See `Runner`."""
         chosen = self.chooser.run(image)
+        assert chosen.chosen is not None
         takes = cast(TakesGates, self.runner)
-        return takes.run_gated(image, gates_of(chosen))
+        return takes.run_gated(image, chosen.chosen)
 
 
-def gates_of(chosen: Outputs) -> Image:
-    """(L, E): the score of the chosen expert in its place, 0 elsewhere."""
-    assert chosen.scores is not None
-    assert chosen.routes is not None
-    gates = np.zeros_like(chosen.scores)
-    rows = np.arange(len(chosen.routes))
-    gates[rows, chosen.routes] = chosen.scores[rows, chosen.routes]
+def gates_of(scores: Image, routes: NDArray[np.int64]) -> Image:
+    """(L, E): the score of the chosen expert in its place, 0 elsewhere. scores: (L, E); routes: (L,)."""
+    gates = np.zeros_like(scores)
+    rows = np.arange(len(routes))
+    gates[rows, routes] = scores[rows, routes]
     return gates
 
 
 def outputs_from_arrays(arrays: dict[str, NDArray[np.float32]]) -> Outputs:
     """Outputs from an artifact's arrays by name; batch 1."""
     scores = arrays.get("scores")
-    agreement = arrays.get("agreement")
+    agreement, chosen = arrays.get("agreement"), arrays.get("chosen")
     return Outputs(
         restored=arrays["restored"][0],
         agreement=None if agreement is None else float(agreement.reshape(-1)[0]),
         scores=None if scores is None else scores[0],
+        chosen=None if chosen is None else chosen[0],
     )
 
 
 MOST_THREADS = 256
 
 
+def check_threads(threads: int | None) -> None:
+    """InputError for an impossible number of threads."""
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise InputError(f"{threads} threads are not possible", f"give a number from 1 to {MOST_THREADS}")
+
+
 @contextmanager
 def torch_threads(threads: int | None) -> Iterator[None]:
     """PyTorch computes with so many threads in the block; None leaves them as they are."""
+    check_threads(threads)
     if threads is None:
         yield
         return
-    if not 1 <= threads <= MOST_THREADS:
-        raise InputError(f"{threads} threads are not possible", f"give a number from 1 to {MOST_THREADS}")
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -196,7 +245,7 @@ def run_padded(runner: Runner, image: Image) -> Outputs:
             )
     outputs = runner.run(pad(image, target))
     restored = np.ascontiguousarray(outputs.restored[:, :height, :width])
-    return Outputs(restored, outputs.agreement, outputs.scores, outputs.routes)
+    return replace(outputs, restored=restored)
 
 
 def centre(image: Image, size: tuple[int, int]) -> Image:

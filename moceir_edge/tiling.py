@@ -1,17 +1,20 @@
-"""Pictures that are larger than a runner serves, in overlapping tiles that fade into each other.
+"""Pictures that are larger than what runs serves, in overlapping tiles that fade into each other.
 
-Attention and the router see one tile at a time, so a tiled picture differs a little from a whole one.
+Attention and the router see one tile at a time, so a tiled picture differs a little from a whole one. Finished rows
+are handed on band by band: beside the picture itself, a row of tiles is held.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from moceir_edge.runner import Image, Runner, run_padded
-from moceir_edge.terms import SIZE_MULTIPLE
-from moceir_edge.tile_plan import OVERLAP, SEAMLESS
+from moceir_edge.runner import Image, Outputs, Runner, run_padded
+from moceir_edge.terms import SIZE_MULTIPLE, Progress, silent
+from moceir_edge.tile_plan import Size, overlap_of, starts
 
 WHOLE_PIXELS = 2**21
 """Up to here a picture is restored whole: about two megapixels."""
@@ -19,61 +22,100 @@ WHOLE_PIXELS = 2**21
 AUTO_TILE = 768
 """Side of the tiles of larger ones, where it is not known what memory they take."""
 
+Restore = Callable[[Image], Outputs]
+"""Restores (3, H, W) of a size that is served after padding."""
+
+
+class Source(Protocol):
+    """Where tiles are cut from."""
+
+    @property
+    def size(self) -> Size:
+        """Height and width."""
+        ...
+
+    def region(self, top: int, left: int, size: Size) -> Image:
+        """(3, H, W) float32 in [0, 1], contiguous; cut off at the picture's end."""
+        ...
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A picture in memory as a source. pixels: (3, H, W)."""
+
+    pixels: Image
+
+    @property
+    def size(self) -> Size:
+        """See `Source`."""
+        return self.pixels.shape[1], self.pixels.shape[2]
+
+    def region(self, top: int, left: int, size: Size) -> Image:
+        """See `Source`."""
+        return np.ascontiguousarray(self.pixels[:, top : top + size[0], left : left + size[1]])
+
 
 def restore_pixels(runner: Runner, image: Image, *, tile: int | None = None) -> Image:
     """Restore (3, H, W) of any size; returns (3, H, W), not clipped.
 
-    tile: side of the tiles (a multiple of 8, above twice the overlap); None decides by the size.
+    tile: side of the tiles (a multiple of 8); None decides by the size.
     """
-    size = _tile_size(runner, image, tile)
-    if size is None or (image.shape[1] <= size[0] and image.shape[2] <= size[1]):
-        return run_padded(runner, image).restored
-    total = np.zeros_like(image)
-    weights = np.zeros(image.shape[1:], np.float32)
-    for top, left in _corners(image.shape[1:], size):
-        part = image[:, top : top + size[0], left : left + size[1]]
-        fade = _fade(part.shape[1:])
-        restored = run_padded(runner, np.ascontiguousarray(part)).restored
-        total[:, top : top + size[0], left : left + size[1]] += restored * fade
-        weights[top : top + size[0], left : left + size[1]] += fade
-    return total / weights
+    size = tile_of(runner, (image.shape[1], image.shape[2]), tile=None if tile is None else (tile, tile))
+    bands = restored_bands(lambda part: run_padded(runner, part), Whole(image), size)
+    return np.concatenate([band for _, band in bands], axis=1)
 
 
-def seams_expected(runner: Runner, image: Image, *, tile: int | None = None) -> bool:
-    """Whether a picture is cut into tiles so small that the network sees too little of it at a time."""
-    size = _tile_size(runner, image, tile)
-    if size is None or (image.shape[1] <= size[0] and image.shape[2] <= size[1]):
-        return False
-    return min(size) < SEAMLESS
-
-
-def _tile_size(runner: Runner, image: Image, tile: int | None) -> tuple[int, int] | None:
+def tile_of(runner: Runner, size: Size, *, tile: Size | None = None) -> Size:
+    """The tile for a picture of a size where memory does not decide: what is served, given, or by the pixels."""
     if runner.size is not None:
         return runner.size
-    if tile is not None:
-        return tile, tile
-    return (AUTO_TILE, AUTO_TILE) if image.shape[1] * image.shape[2] > WHOLE_PIXELS else None
+    whole = (size[0] + -size[0] % SIZE_MULTIPLE, size[1] + -size[1] % SIZE_MULTIPLE)
+    return tile or ((AUTO_TILE, AUTO_TILE) if size[0] * size[1] > WHOLE_PIXELS else whole)
 
 
-def _corners(shape: tuple[int, ...], size: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    for top in _starts(shape[0], size[0]):
-        for left in _starts(shape[1], size[1]):
-            yield top, left
+def restored_bands(
+    restore: Restore, source: Source, tile: Size, *, progress: Progress = silent
+) -> Iterator[tuple[int, Image]]:
+    """The restored picture from top to bottom, as (first row, (3, rows, W)), not clipped."""
+    height, width = source.size
+    tops, lefts = starts(height, tile[0]), starts(width, tile[1])
+    blend = _Blend(min(tile[0], height), width)
+    for row, left in progress([(row, left) for row in range(len(tops)) for left in lefts], "restoring tiles"):
+        if left == 0 and row > 0:
+            yield tops[row - 1], blend.finished(tops[row] - tops[row - 1])
+        blend.add(restore(source.region(tops[row], left, tile)).restored, left)
+    yield tops[-1], blend.finished(height - tops[-1])
 
 
-def _starts(length: int, side: int) -> list[int]:
-    """Starts that cover a length, the last one flush with its end."""
-    if length <= side:
-        return [0]
-    step = max(SIZE_MULTIPLE, side - OVERLAP)
-    return [*range(0, length - side, step), length - side]
+class _Blend:
+    """The weighed sum of a row of tiles, and of what the row above reached into it."""
+
+    def __init__(self, rows: int, width: int) -> None:
+        self.total = np.zeros((3, rows, width), np.float32)
+        self.weights = np.zeros((rows, width), np.float32)
+
+    def add(self, restored: Image, left: int) -> None:
+        shade = fade((restored.shape[1], restored.shape[2]))
+        columns = slice(left, left + shade.shape[1])
+        self.total[:, :, columns] += restored * shade
+        self.weights[:, columns] += shade
+
+    def finished(self, rows: int) -> Image:
+        """The first rows, to which nothing will be added; the others move up."""
+        done: Image = self.total[:, :rows] / self.weights[:rows]
+        kept = self.total.shape[1] - rows
+        for sums in (self.total, self.weights[None]):
+            sums[:, :kept] = sums[:, rows:].copy()
+            sums[:, kept:] = 0
+        return done
 
 
-def _fade(shape: tuple[int, ...]) -> Image:
-    """(H, W): 1 inside, falling linearly over the overlap towards every edge, never 0."""
+def fade(size: Size) -> Image:
+    """(H, W): 1 inside, falling linearly over what neighbours share towards every edge, never 0."""
     ramps = []
-    for length in shape:
+    for length in size:
         distance = np.minimum(np.arange(length), np.arange(length)[::-1]) + 1
-        ramps.append(np.minimum(distance / OVERLAP, 1.0).astype(np.float32))
-    fade: Image = np.outer(*ramps).astype(np.float32)
-    return fade
+        shared = max(1, 2 * overlap_of(length))
+        ramps.append(np.minimum(distance / shared, 1.0).astype(np.float32))
+    shade: Image = np.outer(*ramps).astype(np.float32)
+    return shade

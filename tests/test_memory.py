@@ -9,6 +9,7 @@ import pytest
 
 from moceir_edge import memory
 from moceir_edge.memory import Memory, safe_memory_mib
+from tests.devices.scripts import runner_script
 
 
 def test_a_line_through_base_and_slope() -> None:
@@ -32,3 +33,13 @@ def test_a_container_has_less(tmp_path: Path) -> None:
     for text, expected in (("max\n", None), (f"{700 * 2**20}\n", 600.0), (f"{50 * 2**20}\n", 0.0)):
         (tmp_path / "memory.max").write_text(text)
         assert memory._group_mib(tmp_path) == expected
+        assert runner_script("memory").group_mib(tmp_path) == expected
+
+
+def test_files_that_are_kept_for_nobody_are_free(tmp_path: Path) -> None:
+    """A container that has read large files is not out of memory: the kernel gives that back when it is asked."""
+    (tmp_path / "memory.current").write_text(f"{650 * 2**20}\n")
+    (tmp_path / "memory.max").write_text(f"{700 * 2**20}\n")
+    (tmp_path / "memory.stat").write_text(f"anon {50 * 2**20}\nfile {600 * 2**20}\ninactive_file {500 * 2**20}\n")
+    assert memory._group_mib(tmp_path) == 550.0
+    assert runner_script("memory").group_mib(tmp_path) == 550.0

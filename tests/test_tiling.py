@@ -18,7 +18,8 @@ from moceir_edge.metrics import psnr_db
 from moceir_edge.network.checkpoint import load
 from moceir_edge.resources import resource
 from moceir_edge.runner import Image, NetworkRunner, Outputs, run_padded
-from moceir_edge.tiling import OVERLAP, restore_pixels
+from moceir_edge.tile_plan import OVERLAP
+from moceir_edge.tiling import Whole, restore_pixels, restored_bands
 from tests.parity.fakes import FakeRunner, noise, plain
 
 
@@ -83,11 +84,28 @@ def jumping() -> Callable[[Image], Image]:
 
 
 def test_seams_are_ramps() -> None:
-    """Where neighbours disagree by 0.1, no two pixels beside each other differ by more than a fading step."""
-    restored = restore_pixels(FakeRunner(jumping()), plain(height=64, width=300), tile=96)
+    """Where neighbours disagree by 0.1, it is spread over twice the overlap: no two pixels show a step of it."""
+    restored = restore_pixels(FakeRunner(jumping()), plain(height=256, width=900), tile=256)
     assert float(np.ptp(restored)) > 0.2
     steps = np.abs(np.diff(restored[0], axis=1)).max()
-    assert steps < 2.5 * 0.1 / OVERLAP * 2
+    assert steps < 2.5 * 0.1 / (2 * OVERLAP)
+
+
+def test_bands_come_from_top_to_bottom() -> None:
+    """Each as soon as no tile reaches into it any more: the next row of tiles has not been cut yet."""
+    image, cut = noise(0, height=500, width=300), list[tuple[int, int]]()
+
+    class Watched(Whole):
+        def region(self, top: int, left: int, size: tuple[int, int]) -> Image:
+            cut.append((top, left))
+            return super().region(top, left, size)
+
+    done = []
+    for top, band in restored_bands(Outputs, Watched(image), (256, 256)):
+        done.append((top, band.shape[1], len(cut)))
+        np.testing.assert_allclose(band, image[:, top : top + band.shape[1]], atol=1e-6)
+    assert cut == [(0, 0), (0, 44), (192, 0), (192, 44), (244, 0), (244, 44)]
+    assert done == [(0, 192, 2), (192, 52, 4), (244, 256, 6)]
 
 
 def test_what_is_not_clipped_stays_so() -> None:

@@ -92,6 +92,8 @@ def _refusing_damage(path: Path) -> Iterator[None]:
             yield
     except MoceirEdgeError:
         raise
+    except MemoryError as error:
+        raise PictureError(f"{path}: memory is short for reading it", "free some memory, or scale it down") from error
     # Decoders answer damaged bytes with SyntaxError, struct.error, zlib.error, ValueError, RuntimeError and others.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -45,23 +45,60 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
 
 
-def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read a PNG, JPEG, WebP or TIFF of 8 or 16 bit, upright and in sRGB; what cannot be read whole is refused.
+@dataclass(frozen=True)
+class PictureSamples:
+    """One picture as its file has it, upright: an eighth or a quarter of what its float32 pixels take.
 
-    Grey becomes three equal channels; CMYK and grey lose their profile, because RGB cannot carry it.
+    samples: (H, W, C) uint8 or uint16; C is 1 (grey), 3 (RGB) or 4 (CMYK); alpha: (H, W) of the same type, or None
+    source_profile: of the samples; icc_profile: an RGB one, into which the colours are converted on writing
     """
+
+    samples: NDArray[Any]
+    alpha: NDArray[Any] | None = None
+    source_profile: bytes | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.samples.shape[0], self.samples.shape[1]
+
+    @property
+    def bits(self) -> Literal[8, 16]:
+        """Of a sample."""
+        return 16 if self.samples.dtype == np.uint16 else 8
+
+    @property
+    def icc_profile(self) -> bytes | None:
+        """The profile to write; CMYK and grey lose theirs, because RGB cannot carry it."""
+        return self.source_profile if self.source_profile and is_rgb(self.source_profile) else None
+
+    def region(self, top: int, left: int, size: tuple[int, int]) -> Pixels:
+        """(3, H, W) float32 in [0, 1], sRGB, contiguous; cut off at the picture's end."""
+        samples = self.samples[top : top + size[0], left : left + size[1]]
+        colours = srgb_from_samples(samples, self.source_profile)
+        return np.ascontiguousarray(colours.transpose(2, 0, 1), dtype=np.float32)
+
+    def picture(self, pixels: Pixels, top: int = 0) -> Picture:
+        """Whole rows with new colours, whose first row is `top` of this picture."""
+        alpha = None if self.alpha is None else _unit(self.alpha[top : top + pixels.shape[1]])
+        return Picture(pixels, self.bits, self.icc_profile, alpha)
+
+
+def read_samples(path: Path, *, max_pixels: int = MAX_PIXELS) -> PictureSamples:
+    """Read a PNG, JPEG, WebP or TIFF of 8 or 16 bit, upright; what cannot be read whole is refused."""
     decoded = decode_picture(path, max_pixels=max_pixels)
-    profile = decoded.icc_profile
+    picture = PictureSamples(decoded.samples, decoded.alpha, decoded.icc_profile)
     try:
-        colours = srgb_from_samples(decoded.samples, profile)
+        picture.region(0, 0, (1, 1))
     except ValueError as error:
         raise PictureError(f"{path}: {error}", "save it again without that profile") from error
-    return Picture(
-        pixels=np.ascontiguousarray(colours.transpose(2, 0, 1), dtype=np.float32),
-        bits=16 if decoded.samples.dtype == np.uint16 else 8,
-        icc_profile=profile if profile and is_rgb(profile) else None,
-        alpha=None if decoded.alpha is None else _unit(decoded.alpha),
-    )
+    return picture
+
+
+def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read a picture in sRGB; see `read_samples`. Grey becomes three equal channels."""
+    held = read_samples(path, max_pixels=max_pixels)
+    return held.picture(held.region(0, 0, held.size))
 
 
 def write_picture(picture: Picture, path: Path) -> None:
@@ -70,14 +107,27 @@ def write_picture(picture: Picture, path: Path) -> None:
     A sample is round(255 clip(x)), or round(65535 clip(x)) for 16 bit, which JPEG and WebP do not have: they get 8.
     No EXIF or XMP is written, so neither is a place.
     """
+    bits = bits_in_file(path, bits=picture.bits, alpha=picture.alpha is not None)
+    write_samples(samples_from_picture(picture, bits=bits), path, icc_profile=picture.icc_profile)
+
+
+def bits_in_file(path: Path, *, bits: Literal[8, 16], alpha: bool) -> Literal[8, 16]:
+    """Of the samples that a file by this name gets; OutputError where its format cannot hold the picture."""
     suffix = path.suffix.lower()
     if suffix not in ENCODERS:
         raise OutputError(f"{path}: no picture has the suffix '{suffix}'", f"use one of {', '.join(PICTURE_SUFFIXES)}")
-    if picture.alpha is not None and suffix not in SUFFIXES_WITH_ALPHA:
+    if alpha and suffix not in SUFFIXES_WITH_ALPHA:
         raise OutputError(f"{path}: JPEG has no transparency, and the picture does", "write PNG, WebP or TIFF")
-    samples = samples_from_picture(picture, bits=picture.bits if suffix in SUFFIXES_OF_16_BIT else 8)
+    return bits if suffix in SUFFIXES_OF_16_BIT else 8
+
+
+def write_samples(samples: NDArray[Any], path: Path, *, icc_profile: bytes | None) -> None:
+    """Write samples (H, W, 3), or with alpha (H, W, 4), of the bits that the format takes, whole or not at all."""
+    suffix = path.suffix.lower()
     try:
-        encoded = ENCODERS[suffix](samples, picture.icc_profile)
+        encoded = ENCODERS[suffix](samples, icc_profile)
+    except MemoryError as error:
+        raise OutputError(f"{path}: memory is short for writing it", "free some memory") from error
     except (OSError, ValueError) as error:
         raise OutputError(f"{path}: {suffix} cannot hold this picture: {error}", "write PNG") from error
     with replacing_file(path) as temporary:

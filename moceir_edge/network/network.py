@@ -84,9 +84,19 @@ class Adapter(nn.Module):
             self.routing.complexity.copy_(counts / counts.max())
 
     def forward(
-        self, x: Tensor, frequency: Tensor, shared: Tensor, noise: Tensor | None, forced: Tensor | None
+        self,
+        x: Tensor,
+        frequency: Tensor,
+        shared: Tensor,
+        *,
+        noise: Tensor | None,
+        forced: Tensor | None,
+        gates: Tensor | None,
     ) -> tuple[Tensor, Routing | None]:
-        """noise: (N, E); forced: (N,) expert indices, SHORTCUT or KEEP; the gate stays the router's own."""
+        """noise: (N, E); forced: (N,) expert indices, SHORTCUT or KEEP; the gate stays the router's own.
+
+        gates: (N, E), the weight of one expert and 0 elsewhere; all 0 leave the choice to the router.
+        """
         routing = self.routing(x, frequency, noise) if self.shape.router else None
         if self.shape.mean_gate is None and routing is not None:
             route, gate = routing.route, routing.gate
@@ -95,6 +105,9 @@ class Adapter(nn.Module):
             gate = x.new_ones(x.shape[0])
         if forced is not None:
             route = torch.where(forced == KEEP, route, forced)
+        if gates is not None and self.shape.mean_gate is None:
+            given, index = gates.max(-1)
+            route, gate = torch.where(given > 0, index, route), torch.where(given > 0, given, gate)
         return self.proj_out(gate[:, None, None, None] * self._experts(x, shared, route)), routing
 
     def _experts(self, x: Tensor, shared: Tensor, route: Tensor) -> Tensor:
@@ -123,11 +136,17 @@ class DecoderBlock(nn.Module):
         self.adapter = Adapter(width, frequency_width, shape)
 
     def forward(
-        self, x: Tensor, frequency: Tensor, noise: Tensor | None, forced: Tensor | None
+        self,
+        x: Tensor,
+        frequency: Tensor,
+        *,
+        noise: Tensor | None,
+        forced: Tensor | None,
+        gates: Tensor | None,
     ) -> tuple[Tensor, Routing | None]:
         normed = self.norms[0](x)
         shared = self.shared(self.proj[0](normed))
-        routed, routing = self.adapter(self.proj[1](normed), frequency, shared, noise, forced)
+        routed, routing = self.adapter(self.proj[1](normed), frequency, shared, noise=noise, forced=forced, gates=gates)
         x = self.mixer(routed, shared) + x
         return x + self.ffn(self.norms[1](x)), routing
 
@@ -178,14 +197,18 @@ class MoceIR(nn.Module):
         return Midway(image, x, skips, frequency)
 
     def step(
-        self, midway: Midway, noise: Tensor | None = None, forced: Tensor | None = None
+        self,
+        midway: Midway,
+        noise: Tensor | None = None,
+        forced: Tensor | None = None,
+        gates: Tensor | None = None,
     ) -> tuple[Midway, Routing | None]:
-        """The next routed layer. noise: (N, E); forced: (N,)."""
+        """The next routed layer. noise, gates: (N, E); forced: (N,)."""
         image, x, skips, frequency, level, position = midway
         up, fuse, stack = self.dec[level]
         if position == 0:
             x, skips = fuse(torch.cat([up(x), skips[-1]], 1)), skips[:-1]
-        x, routing = stack.layers[position](x, frequency, noise, forced)
+        x, routing = stack.layers[position](x, frequency, noise=noise, forced=forced, gates=gates)
         last = position + 1 == len(stack.layers)
         place = (level + 1, 0) if last else (level, position + 1)
         return Midway(image, x, skips, frequency, *place), routing
@@ -195,18 +218,27 @@ class MoceIR(nn.Module):
         restored: Tensor = self.output(self.refinement(midway.x)) + midway.image
         return restored
 
-    def forward(self, image: Tensor, *, noise: Tensor | None = None, forced: Tensor | None = None) -> Restored:
+    def forward(
+        self,
+        image: Tensor,
+        *,
+        noise: Tensor | None = None,
+        forced: Tensor | None = None,
+        gates: Tensor | None = None,
+    ) -> Restored:
         """Restore a batch.
 
         image: (N, 3, H, W) in [0, 1], H and W multiples of 8 (ValueError otherwise).
         noise: (N, L, E) standard normal; none in evaluation. forced: (N, L) int64, see `SHORTCUT` and `KEEP`.
+        gates: (N, L, E), in each layer the weight of one expert, or zeros where the router decides.
         """
         midway = self.encode(image)
         routings: list[Routing] = []
         for layer in range(len(self.architecture.layers)):
             layer_noise = None if noise is None else noise[:, layer]
             layer_forced = None if forced is None else forced[:, layer]
-            midway, routing = self.step(midway, layer_noise, layer_forced)
+            layer_gates = None if gates is None else gates[:, layer]
+            midway, routing = self.step(midway, layer_noise, layer_forced, layer_gates)
             if routing is not None:
                 routings.append(routing)
         return Restored(self.finish(midway), *_collect(routings, image))

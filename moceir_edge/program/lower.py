@@ -14,17 +14,26 @@ from moceir_edge.network.experts import Expert, FrequencyAttention
 from moceir_edge.network.layers import UNIT_EPSILON, Block, ChannelNorm, CrossAttention, FeedForward, SelfAttention
 from moceir_edge.network.network import Adapter, DecoderBlock, MoceIR
 from moceir_edge.program import windows
-from moceir_edge.program.program import Builder, Constant, Kind, Program
-
-IMAGE, GATES = "image", "gates"
-RESTORED, AGREEMENT, SCORES = "restored", "agreement", "scores"
+from moceir_edge.program.program import (
+    AGREEMENT,
+    CHOSEN,
+    GATES,
+    IMAGE,
+    RESTORED,
+    SCORES,
+    Builder,
+    Constant,
+    Kind,
+    Program,
+)
 
 
 def lower(network: MoceIR, *, guard: bool = True, gates_input: bool = False) -> Program:
     """Write a network down as a program.
 
     guard: give `agreement` (1,), the share of routed layers whose first choice is served, and `scores` (1, L, E);
-    only where the routers are there. gates_input: take the experts' weights as the input `gates` (1, L, E).
+    only where the routers are there. gates_input: take the experts' weights as the input `gates` (1, L, E) and give
+    those that were used as `chosen` (1, L, E); where a layer's are all 0, its router decides.
     """
     return _Lowering(network, guard=guard and network.architecture.guarded, gates_input=gates_input).program()
 
@@ -40,7 +49,8 @@ class _Lowering:
         self.build = Builder()
         self.scores: list[str] = []
         self.agreements: list[str] = []
-        needs_scores = any(block.mean_gate is None for _, block in self.architecture.routed()) and not gates_input
+        self.chosen: list[str] = []
+        needs_scores = any(block.mean_gate is None for _, block in self.architecture.routed())
         self.routed = self.architecture.guarded and (guard or needs_scores)
 
     def program(self) -> Program:
@@ -67,6 +77,8 @@ class _Lowering:
         x = self.stack("refinement", network.refinement.layers, x)
         x = self.conv("output", network.output, x)
         outputs = {RESTORED: add(Kind.ADD, RESTORED, x, image, exact=True), **self.guard_outputs()}
+        if self.gates_input and self.routed:
+            outputs[CHOSEN] = self.table(CHOSEN, self.chosen, len(architecture.layers))
         return Program(tuple(self.build.operations), outputs, architecture.layers, architecture.experts)
 
     def guard_outputs(self) -> dict[str, str]:
@@ -75,12 +87,15 @@ class _Lowering:
         add, layers = self.build.add, len(self.scores)
         agreements = self.join("agreement.layers", self.agreements)
         agreement = add(Kind.MEAN, "agreement.mean", agreements, axes=(1,), exact=True)
-        scores = self.join("scores.layers", self.scores)
-        shape = (1, layers, self.architecture.experts)
         return {
             AGREEMENT: add(Kind.RESHAPE, AGREEMENT, agreement, shape=(1,), exact=True),
-            SCORES: add(Kind.RESHAPE, SCORES, scores, shape=shape, exact=True),
+            SCORES: self.table(SCORES, self.scores, layers),
         }
+
+    def table(self, name: str, values: list[str], layers: int) -> str:
+        """(1, L, E) of the values of all layers and experts."""
+        joined = self.join(f"{name}.layers", values)
+        return self.build.add(Kind.RESHAPE, name, joined, shape=(1, layers, self.architecture.experts), exact=True)
 
     def join(self, name: str, values: list[str]) -> str:
         return values[0] if len(values) == 1 else self.build.add(Kind.CONCAT, name, *values, axis=1, exact=True)
@@ -210,14 +225,37 @@ class _Lowering:
         shape = adapter.shape
         scores = self.router(name, adapter, x, frequency) if self.routed else ""
         if shape.mean_gate is not None:
+            if self.gates_input and self.routed:
+                self.chosen.extend([self.nothing(name)] * len(shape.experts))
             return [None]
-        if self.gates_input:
-            first = self.architecture.layers.index(name.removesuffix(".adapter")) * len(shape.experts)
-            return [self.part(f"{name}.gate", self.gates, first + index) for index in shape.served]
         best = self.best_served(name, scores, shape)
-        if len(shape.served) == 1:
-            return [best]
-        return list(self.masked(name, scores, best, shape))
+        weights = [best] if len(shape.served) == 1 else self.masked(name, scores, best, shape)
+        if self.gates_input:
+            weights = self.given_first(name, weights, shape)
+            by_index = dict(zip(shape.served, weights, strict=True))
+            self.chosen.extend(by_index.get(index) or self.nothing(name) for index in range(len(shape.experts)))
+        return list(weights)
+
+    def nothing(self, name: str) -> str:
+        """(1, 1, 1, 1): 0, the weight of what is not served."""
+        gate = self.part(f"{name}.gate", self.gates, 0)
+        return self.build.add(Kind.MUL, f"{name}.unserved", gate, constants={"right": np.array(0.0)}, exact=True)
+
+    def given_first(self, name: str, own: list[str], shape: DecoderBlockShape) -> list[str]:
+        """The caller's weights; the router's `own` where those are all 0, bit for bit: 0 is added, 1 multiplied."""
+        add = self.build.add
+        first = self.architecture.layers.index(name.removesuffix(".adapter")) * len(shape.experts)
+        given = [self.part(f"{name}.gate", self.gates, first + index) for index in shape.served]
+        total = given[0]
+        for gate in given[1:]:
+            total = add(Kind.ADD, f"{name}.gate.total", total, gate, exact=True)
+        below = add(Kind.MUL, f"{name}.gate.below", total, constants={"right": np.array(-1.0)}, exact=True)
+        free = add(Kind.AT_LEAST, f"{name}.gate.free", below, total, exact=True)
+        freely = [add(Kind.MUL, f"{name}.gate.own", weight, free, exact=True) for weight in own]
+        return [
+            add(Kind.ADD, f"{name}.gate.used", gate, weight, exact=True)
+            for gate, weight in zip(given, freely, strict=True)
+        ]
 
     def masked(self, name: str, scores: str, best: str, shape: DecoderBlockShape) -> list[str]:
         """The best score for the first expert that has it, 0 for the others."""
@@ -228,6 +266,9 @@ class _Lowering:
             chosen = add(Kind.AT_LEAST, f"{name}.routing.chosen", score, best, exact=True)
             if free:
                 chosen = add(Kind.MUL, f"{name}.routing.first", chosen, free, exact=True)
+            weights.append(add(Kind.MUL, f"{name}.routing.weight", chosen, best, exact=True))
+            if index == shape.served[-1]:
+                break
             one = {"right": np.array(-1.0)}
             taken = add(Kind.MUL, f"{name}.routing.taken", chosen, constants=one, exact=True)
             free = (
@@ -235,7 +276,6 @@ class _Lowering:
                 if free
                 else add(Kind.ADD, f"{name}.routing.free", taken, constants={"right": np.array(1.0)}, exact=True)
             )
-            weights.append(add(Kind.MUL, f"{name}.routing.weight", chosen, best, exact=True))
         return weights
 
     def part(self, name: str, x: str, index: int) -> str:

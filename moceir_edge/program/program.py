@@ -36,6 +36,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+IMAGE, GATES = "image", "gates"
+RESTORED, AGREEMENT, SCORES, CHOSEN = "restored", "agreement", "scores", "chosen"
+
 Constant = NDArray[np.float32]
 
 

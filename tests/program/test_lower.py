@@ -14,8 +14,8 @@ from moceir_edge.network.architecture import DecoderBlockShape
 from moceir_edge.network.checkpoint import load
 from moceir_edge.network.network import SHORTCUT, MoceIR
 from moceir_edge.program.execute import StaticNetwork, shapes
-from moceir_edge.program.lower import AGREEMENT, GATES, IMAGE, RESTORED, SCORES, lower
-from moceir_edge.program.program import Kind
+from moceir_edge.program.lower import lower
+from moceir_edge.program.program import AGREEMENT, CHOSEN, GATES, IMAGE, RESTORED, SCORES, Kind
 from tests.golden import drawn_pictures
 
 PARITY_DB = 100.0
@@ -184,6 +184,33 @@ def test_gates_of_a_slim_model_reach_its_kept_experts(golden_tiny: MoceIR) -> No
     gates = torch.zeros(1, 5, 4).scatter(2, own.routes[:, :, None], gate)
     gates[0, 0, 0] = gates[0, 3, 1] = 9.0
     assert psnr_db(own.image.numpy(), run(network, picture, gates=gates)[RESTORED].numpy()) >= PARITY_DB
+
+
+@pytest.mark.parametrize("slimmed", [False, True])
+def test_without_gates_the_routers_decide(golden_tiny: MoceIR, slimmed: bool) -> None:
+    """All zeros give, bit for bit, what a program without the input gives; `chosen`, given back, changes nothing."""
+    network = slim(golden_tiny, SLIM) if slimmed else golden_tiny
+    picture = drawn_pictures(1)
+    alone, free = run(network, picture), run(network, picture, gates=torch.zeros(1, 5, 4))
+    assert torch.equal(alone[RESTORED], free[RESTORED])
+    with torch.inference_mode():
+        assert network(picture).routes.tolist() == free[CHOSEN].argmax(2).tolist()
+    obeying = run(network, drawn_pictures(2)[1:], gates=free[CHOSEN])
+    assert torch.equal(obeying[CHOSEN], free[CHOSEN])
+    assert torch.equal(run(network, picture, gates=free[CHOSEN])[RESTORED], alone[RESTORED])
+
+
+def test_a_network_takes_gates_as_its_program_does(golden_tiny: MoceIR) -> None:
+    """In two layers the caller decides, in the others the routers."""
+    picture = drawn_pictures(1)
+    gates = torch.zeros(1, 5, 4)
+    gates[0, 1, 2], gates[0, 3, 0] = 0.4, 0.7
+    with torch.inference_mode():
+        wanted = golden_tiny(picture, gates=gates)
+    outputs = run(golden_tiny, picture, gates=gates)
+    for layer in (1, 3):
+        assert torch.equal(outputs[CHOSEN][0, layer], gates[0, layer])
+    assert psnr_db(wanted.image.numpy(), outputs[RESTORED].numpy()) >= PARITY_DB
 
 
 def test_a_program_is_a_plain_list(golden_tiny: MoceIR) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from moceir_edge import restoring
 from moceir_edge.data.images import Picture, read_picture, write_picture
 from moceir_edge.errors import InputError
 from moceir_edge.opening import Opened
 from moceir_edge.program.lower import lower
-from moceir_edge.restoring import restore
+from moceir_edge.streaming import restore as restoring
+from moceir_edge.streaming.restore import restore
 from tests.parity.fakes import noise
 from tests.targets import fake
 from tests.targets.networks import exported, recipe, small_network
@@ -49,13 +49,13 @@ def test_a_picture_that_fits_is_restored_whole(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_less_memory_cuts_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """120 MiB leave 20000 pixels: tiles of 136."""
-    assert set(restored(monkeypatch, tmp_path, memory_mib=120.0)) == {(136, 136)}
+    """166 MiB leave 24800 pixels beside the picture: 128 columns of all its 192 rows."""
+    assert set(restored(monkeypatch, tmp_path, memory_mib=166.0)) == {(192, 128)}
 
 
 def test_a_tile_that_was_asked_for_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Memory plans only what nobody has decided."""
-    assert set(restored(monkeypatch, tmp_path, memory_mib=120.0, tile=96)) == {(96, 96)}
+    assert set(restored(monkeypatch, tmp_path, memory_mib=166.0, tile=96)) == {(96, 96)}
 
 
 def test_unknown_memory_leaves_it_to_the_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_unknown_memory_leaves_it_to_the_size(monkeypatch: pytest.MonkeyPatch, t
 
 def test_too_little_memory_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing is written."""
-    with pytest.raises(InputError, match="tiles of 72 pixels take 105 MiB, and 50 MiB are allowed"):
+    with pytest.raises(InputError, match="tiles of 128x128 take 156 MiB, and 49 MiB are allowed"):
         restored(monkeypatch, tmp_path, memory_mib=50.0)
     assert not (tmp_path / "out" / "in.png").exists()
 
