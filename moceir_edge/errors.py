@@ -9,6 +9,7 @@ MoceirEdgeError                 what went wrong, and what to do about it
 │   ├── PlanError               a plan that cannot be made or is not worth making
 │   ├── ArtifactError           an artifact that was altered, is newer, or does not serve the request
 │   ├── OutputError             an output that exists, or cannot be written
+│   ├── DeviceError             a device that cannot be reached, or cannot run what it was given
 │   └── MissingBackendError     a library that is not installed
 └── GateError                   exit 3: a gate failed
 """
@@ -64,6 +65,10 @@ class ArtifactError(InputError):
 
 class OutputError(InputError):
     """An output that already exists or cannot be written."""
+
+
+class DeviceError(InputError):
+    """A device that is not reached, not trusted, too small, without what a bundle needs, or that answers nonsense."""
 
 
 class MissingBackendError(InputError):

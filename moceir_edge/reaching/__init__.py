@@ -1,1 +1,1 @@
-"""Getting to a device: this machine, SSH, adb; a bundle goes there, a result comes back, nothing stays."""
+"""Getting to a device: SSH, adb; a bundle goes there, a result comes back, nothing stays."""
