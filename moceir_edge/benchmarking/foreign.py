@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moceir_edge.errors import MissingBackendError
-from moceir_edge.program.lower import IMAGE
+from moceir_edge.program.program import IMAGE
 from moceir_edge.targets.openvino_library import load_library
 from moceir_edge.targets.quantize import load_nncf, quiet_nncf
 

@@ -19,18 +19,31 @@ def onnxruntime_gap(format_name: str) -> str | None:
 
     A convolution is loaded and looked at in the graph the runtime saved: casts around it mean that it runs in float32.
     """
+    try:
+        kinds = _kernels(format_name)
+    except ArtifactError as error:
+        return f"ONNX Runtime has no {format_name} convolution here ({error.what.rpartition(' : ')[2]})"
+    if "Cast" in kinds:
+        return f"ONNX Runtime runs a {format_name} convolution in float32 here ({' -> '.join(kinds)})"
+    return None
+
+
+def in_float32(format_name: str) -> bool:
+    """Whether ONNX Runtime convolves in `float16` or `bfloat16` here, but computes in float32."""
+    try:
+        return "Cast" in _kernels(format_name)
+    except ArtifactError:
+        return False
+
+
+def _kernels(format_name: str) -> list[str]:
+    """Kinds of the nodes that a convolution runs as; ArtifactError where it does not load."""
     import onnx
 
     with tempfile.TemporaryDirectory() as scratch:
         saved = Path(scratch) / "optimized.onnx"
-        try:
-            session(_convolution(format_name), optimized=saved)
-        except ArtifactError as error:
-            return f"ONNX Runtime has no {format_name} convolution here ({error.what.rpartition(' : ')[2]})"
-        kinds = [node.op_type for node in onnx.load(saved).graph.node]
-    if "Cast" in kinds:
-        return f"ONNX Runtime runs a {format_name} convolution in float32 here ({' -> '.join(kinds)})"
-    return None
+        session(_convolution(format_name), optimized=saved)
+        return [node.op_type for node in onnx.load(saved).graph.node]
 
 
 def _convolution(format_name: str) -> bytes:

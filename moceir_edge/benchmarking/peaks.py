@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import torch
 
 from moceir_edge.benchmarking.probes import PROBES, Probe
-from moceir_edge.benchmarking.work import Work
 from moceir_edge.errors import ArtifactError
+from moceir_edge.program.work import Work
 from moceir_edge.records import Record
 from moceir_edge.runner import torch_threads
 from moceir_edge.targets.onnx_runtime import session
@@ -53,7 +53,7 @@ def measure_peaks(threads: int, *, probes: Sequence[Probe] = PROBES, progress: P
     for probe in progress(probes, "measuring peaks"):
         rate = _rate(probe, threads)
         if rate is not None:
-            rates.setdefault((probe.work, probe.precision), {})[_name(probe)] = rate
+            rates.setdefault((probe.work, probe.precision), {})[shape_of(probe)] = rate
     return Peaks(
         threads=threads,
         peaks=tuple(_peak(work, precision, found) for (work, precision), found in rates.items()),
@@ -66,26 +66,36 @@ def _peak(work: Work, precision: Precision, rates: dict[str, float]) -> Peak:
     return Peak(work=work, precision=precision, gmacs_per_s=rates[shape], shape=shape, all_gmacs_per_s=rates)
 
 
-def _name(probe: Probe) -> str:
+def shape_of(probe: Probe) -> str:
+    """For people."""
     return f"{'x'.join(map(str, probe.weight))} on {'x'.join(map(str, probe.input_shape))}"
 
 
-def _rate(probe: Probe, threads: int) -> float | None:
+def call_of(probe: Probe, threads: int | None) -> Callable[[], object] | None:
+    """What runs a probe once; None where the runtime refuses it. threads: None leaves them to it."""
     try:
         opened = session(probe.model(), threads=threads)
     except ArtifactError:
         return None
     array = probe.array()
-    return probe.macs / _fastest_s(lambda: opened.run(None, {"x": array})) / 1e9
+    return lambda: opened.run(None, {"x": array})
+
+
+def _rate(probe: Probe, threads: int) -> float | None:
+    call = call_of(probe, threads)
+    return None if call is None else probe.macs / _fastest_s(call) / 1e9
 
 
 def bandwidth(threads: int, *, values: int = BANDWIDTH_VALUES) -> float:
     """GB/s of a large copy or sum, whichever moves more; a written value counts once."""
-    a, b, c = (torch.full((values,), float(index)) for index in range(3))
     with torch_threads(threads):
-        copied = 2 * 4 * values / _fastest_s(lambda: c.copy_(a))
-        added = 3 * 4 * values / _fastest_s(lambda: torch.add(a, b, out=c))
-    return max(copied, added) / 1e9
+        return max(moved / _fastest_s(call) for moved, call in memory_calls(values)) / 1e9
+
+
+def memory_calls(values: int = BANDWIDTH_VALUES) -> tuple[tuple[int, Callable[[], object]], ...]:
+    """A copy and a sum of so many float32 values: bytes that one run moves, and what runs it."""
+    a, b, c = (torch.full((values,), float(index)) for index in range(3))
+    return (2 * 4 * values, lambda: c.copy_(a)), (3 * 4 * values, lambda: torch.add(a, b, out=c))
 
 
 def _fastest_s(action: Callable[[], object]) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from moceir_edge.benchmarking.work import Work
+from moceir_edge.program.work import Work
 from moceir_edge.terms import Precision
 
 

@@ -10,10 +10,10 @@ from collections import defaultdict
 from collections.abc import Collection
 
 from moceir_edge.benchmarking.peaks import Peaks
-from moceir_edge.benchmarking.work import label_of, values_of, work_of
 from moceir_edge.program.execute import shapes
 from moceir_edge.program.macs import macs_by_operation
 from moceir_edge.program.program import Kind, Operation, Program
+from moceir_edge.program.work import label_of, values_of, work_of
 from moceir_edge.records import Record
 from moceir_edge.terms import Precision
 

@@ -22,7 +22,7 @@ from moceir_edge.errors import MissingBackendError
 from moceir_edge.network.experts import Expert, FrequencyAttention
 from moceir_edge.network.layers import CrossAttention, SelfAttention
 from moceir_edge.network.network import Adapter, DecoderBlock, MoceIR
-from moceir_edge.program.lower import AGREEMENT, IMAGE, RESTORED, SCORES
+from moceir_edge.program.program import AGREEMENT, IMAGE, RESTORED, SCORES
 
 
 def export_straightforward(network: MoceIR, size: tuple[int, int], path: Path) -> None:

@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Self
 
 from moceir_edge.errors import InputError, PlanError
+from moceir_edge.predicting.result import LABEL
 from moceir_edge.records import Record
 
 
@@ -36,15 +37,23 @@ class Measures(Record):
         value: float | None = getattr(self, measure)
         return value
 
+    def on_device(self, bound_ms: float | None) -> Self:
+        """With the predicted bound of a device in place of the latency here, where there is one."""
+        return self if bound_ms is None else self.model_copy(update={"latency_ms": bound_ms})
+
 
 Points = Mapping[str, Measures]
 
 
 class Ceiling(Record):
-    """The most that a point may take, or lose."""
+    """The most that a point may take, or lose.
+
+    device: whose predicted bound a latency is, in place of one measured here.
+    """
 
     measure: Measure
     limit: float
+    device: str | None = None
 
     @classmethod
     def of(
@@ -71,7 +80,12 @@ class Ceiling(Record):
     @property
     def text(self) -> str:
         """For people."""
-        return f"{self.limit:g} {UNITS[self.measure]}{' lost' if self.measure is Measure.LOSS_DB else ''}"
+        text = f"{self.limit:g} {UNITS[self.measure]}"
+        if self.measure is Measure.LOSS_DB:
+            return f"{text} lost"
+        if self.measure is Measure.LATENCY_MS and self.device is not None:
+            return f"{text} of {LABEL} on {self.device}"
+        return text
 
 
 def beaten(points: Points) -> dict[str, str]:

@@ -13,12 +13,13 @@ from moceir_edge.frontiers.result import Point
 
 @dataclass(frozen=True)
 class MeasuredPoint:
-    """A point before the choice; loss: on choosing pictures."""
+    """A point before the choice; loss: on choosing pictures; bound_ms: on the device, where one was named."""
 
     built: Built
     timed: Timed
     measures: Measures
     loss: Loss
+    bound_ms: float | None = None
 
 
 def point_of(one: MeasuredPoint, beaten_by: str | None) -> Point:
@@ -38,6 +39,7 @@ def point_of(one: MeasuredPoint, beaten_by: str | None) -> Point:
         integer_share=artifact.counts.integer_share,
         ratio=one.timed.ratio,
         measured=one.measures,
+        bound_ms=one.bound_ms,
         loss=one.loss,
         judged=None,
         beaten_by=beaten_by,

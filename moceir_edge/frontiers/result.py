@@ -15,7 +15,8 @@ class Point(Record):
     share: of the slim model's MACs that was asked for. size_bytes: of the file that runs. integer_share: of the MACs,
     in integer kernels. ratio: of its latency to the first point's. loss: on choosing pictures, against the model
     given; judged: the same on judging pictures, None where the point is not on the frontier and was not picked.
-    beaten_by: a point that is no slower and loses no more, None on the frontier.
+    beaten_by: a point that is no slower and loses no more, None on the frontier. bound_ms: predicted for the device,
+    None where none was named.
     """
 
     name: str
@@ -34,14 +35,20 @@ class Point(Record):
     loss: Loss
     judged: Loss | None
     beaten_by: str | None
+    bound_ms: float | None = None
+
+    @property
+    def compared(self) -> Measures:
+        """What the choice was made on."""
+        return self.measured.on_device(self.bound_ms)
 
 
 class Frontier(Record):
     """Points of one model on one machine, in the order of shares and recipes; names are those of points.
 
     size: (height, width) of every point. frontier: the points that no other beats, the fastest first. ceiling, picked:
-    what was asked for, if anything, and the point that was taken; None where none fits. machine: see
-    `processor.identity`.
+    what was asked for, if anything, and the point that was taken; None where none fits. device: its
+    predicted bounds are what was compared, in place of latencies here. machine: see `processor.identity`.
     """
 
     model: str
@@ -59,6 +66,7 @@ class Frontier(Record):
     picked: str | None
     skipped: tuple[Skipped, ...]
     warnings: tuple[str, ...]
+    device: str | None = None
     machine: dict[str, str | int | bool | None]
     versions: dict[str, str]
     stages_run: tuple[str, ...]

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from moceir_edge import processor
 from moceir_edge.data.split import Split
+from moceir_edge.device_profile import profile_name
 from moceir_edge.errors import InputError
+from moceir_edge.frontiers.bounding import Bounds, bounds_of
 from moceir_edge.frontiers.building import Builder, Built
 from moceir_edge.frontiers.choosing import Measures, beaten, pick, refusal
 from moceir_edge.frontiers.collecting import MeasuredPoint, point_of
@@ -75,15 +77,17 @@ class _Frontier:
                 f"no point can be had here ({'; '.join(f'{item.what}: {item.reason}' for item in left_out)})",
                 "ask for another --keep-macs or --recipe",
             )
+        bounds = bounds_of(built, self.request.device)
+        built, left_out = [point for point in built if point.name in bounds.by_point], (*left_out, *bounds.skipped)
         measuring = Measuring(built[0], self.sides.choosing, self.run, self.request.threads, self.progress)
-        found = self.chosen_from(self.measured(measuring, built), slimming, left_out)
+        found = self.chosen_from(self.measured(measuring, built, bounds), slimming, left_out, bounds.assumed)
         found = self.judged(measuring, built, found)
         write_frontier(found, built, self.request.out)
         if found.ceiling is not None and found.picked is None:
-            raise refusal({point.name: point.measured for point in found.points}, found.ceiling)
+            raise refusal({point.name: point.compared for point in found.points}, found.ceiling)
         return found
 
-    def measured(self, measuring: Measuring, built: Sequence[Built]) -> list[MeasuredPoint]:
+    def measured(self, measuring: Measuring, built: Sequence[Built], bounds: Bounds) -> list[MeasuredPoint]:
         """Every point on choosing pictures; judging ones play no part."""
         choosing = self.sides.choosing
         given = measuring.given_quality(self.given, choosing, "choosing")
@@ -98,13 +102,20 @@ class _Frontier:
                 memory_mib=None if memory is None else memory.needed_mib(*SIZE),
                 loss_db=loss.loss_db,
             )
-            found.append(MeasuredPoint(point, times, measures, loss))
+            found.append(MeasuredPoint(point, times, measures, loss, bounds.by_point[point.name]))
         return found
 
-    def chosen_from(self, found: Sequence[MeasuredPoint], slimming: Slimming, skipped: tuple[Skipped, ...]) -> Frontier:
+    def chosen_from(
+        self,
+        found: Sequence[MeasuredPoint],
+        slimming: Slimming,
+        skipped: tuple[Skipped, ...],
+        assumed: tuple[str, ...],
+    ) -> Frontier:
         """The choice, as a result in which nothing is judged yet."""
-        measures = {one.built.name: one.measures for one in found}
-        worse, ceiling = beaten(measures), self.request.ceiling
+        measures = {one.built.name: one.measures.on_device(one.bound_ms) for one in found}
+        worse, ceiling = beaten(measures), self.request.limit
+        busy = tuple(f"{one.timed.busy} while {one.built.name} was timed" for one in found if one.timed.busy)
         best = [name for name in measures if name not in worse]
         return Frontier(
             model=str(self.request.model),
@@ -121,7 +132,8 @@ class _Frontier:
             ceiling=ceiling,
             picked=None if ceiling is None else pick(measures, ceiling),
             skipped=skipped,
-            warnings=tuple(f"{one.timed.busy} while {one.built.name} was timed" for one in found if one.timed.busy),
+            warnings=(*busy, *(f"assumed: {text}" for text in assumed)),
+            device=None if self.request.device is None else profile_name(self.request.device),
             machine=processor.identity(),
             versions=versions(),
             stages_run=(),

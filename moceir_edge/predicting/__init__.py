@@ -1,1 +1,1 @@
-"""Lower bounds on latency and energy where there is no device."""
+"""What a device cannot beat: lower bounds on time and energy where the device is not at hand."""

@@ -13,9 +13,9 @@ from moceir_edge.benchmarking.ratios import ratio_of
 from moceir_edge.benchmarking.roofline import every_integer, roofline
 from moceir_edge.benchmarking.timing import measure_rounds, timing_of
 from moceir_edge.benchmarking.variants import Variant
-from moceir_edge.benchmarking.work import Work
 from moceir_edge.contention import Moment, others_share
 from moceir_edge.program.program import Builder, Kind, Program
+from moceir_edge.program.work import Work
 from moceir_edge.runner import Image, Outputs
 from moceir_edge.terms import Precision
 from moceir_edge.timing import rotated

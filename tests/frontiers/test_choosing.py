@@ -53,6 +53,15 @@ def test_picked_is_the_least_loss_within_the_ceiling(measure: Measure, limit: fl
     assert pick(POINTS, Ceiling(measure=measure, limit=limit)) == name
 
 
+def test_a_bound_takes_the_place_of_the_latency() -> None:
+    """Where a device is named; the ceiling says whose it is, and limits only latencies so."""
+    assert point(100, 0.5).on_device(2.0) == point(2, 0.5)
+    assert point(100, 0.5).on_device(None) == point(100, 0.5)
+    on_board = Ceiling(measure=Measure.LATENCY_MS, limit=5, device="board")
+    assert on_board.text == "5 ms of predicted bound on board"
+    assert Ceiling(measure=Measure.SIZE_MIB, limit=5, device="board").text == "5 MiB"
+
+
 def test_equal_losses_are_settled_by_time() -> None:
     """Nothing is slower for nothing."""
     points = {"slow": point(2, 0.5), "fast": point(1, 0.5)}

@@ -21,6 +21,7 @@ from moceir_edge.frontiers.result import Frontier
 from moceir_edge.frontiers.search import frontier
 from moceir_edge.frontiers.table import frontier_text
 from moceir_edge.network.checkpoint import load
+from moceir_edge.predicting.predict import predict
 from moceir_edge.recipe.read import read_recipe
 from moceir_edge.resources import bundled
 from moceir_edge.run_folder import RunFolder
@@ -28,6 +29,7 @@ from moceir_edge.runner import torch_threads
 from moceir_edge.targets.target import target_of
 from moceir_edge.terms import TargetName, Task
 from tests.cli.world import write_rain
+from tests.predicting.conftest import PROFILE, peak
 from tests.targets.networks import recipe
 
 Found = tuple[FrontierRequest, Frontier]
@@ -127,6 +129,60 @@ def test_the_choice_does_not_see_judging_pictures(found: Found, tmp_path: Path) 
     assert all(name.startswith("judging-") for name in again.stages_run)
     assert (again.picked, again.frontier) == (result.picked, result.frontier)
     assert [point.measured for point in again.points] == [point.measured for point in result.points]
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Path:
+    """A device that runs ONNX Runtime, with a peak of 2 G MACs a second in float32."""
+    path = tmp_path / "board.yaml"
+    path.write_text(json.dumps(PROFILE))
+    return path
+
+
+def test_a_device_is_compared_by_its_predicted_bound(found: Found, tmp_path: Path, board: Path) -> None:
+    """What was measured here stays beside it, and the ceiling is the bound's."""
+    request, result = found
+    copytree(request.out, tmp_path / "out")
+    bounds = {
+        point.name: predict(request.out / "points" / point.name, str(board), sizes=[SIZE]).sizes[0].latency_ms
+        for point in result.points
+    }
+    limit = Ceiling(measure=Measure.LATENCY_MS, limit=1.01 * (bounds["0.5-small"] or 0))
+    assert (bounds["1-small"] or 0) > limit.limit
+    again = frontier(replace(request, out=tmp_path / "out", device=str(board), ceiling=limit))
+    assert (again.device, again.picked, again.stages_run) == ("board", "0.5-small", ())
+    assert {point.name: point.bound_ms for point in again.points} == bounds
+    assert [point.measured for point in again.points] == [point.measured for point in result.points]
+    assert again.frontier[0] == "0.5-small"
+    text = frontier_text(again)
+    assert "compared by the predicted bound on board; ms: measured here" in text
+    assert f"picked within {limit.limit:g} ms of predicted bound on board: 0.5-small" in text
+    assert "predicted bound at 256x256, ms" in (tmp_path / "out" / "frontier.svg").read_text(encoding="utf-8")
+    assert Frontier.read(tmp_path / "out" / "frontier.json") == again
+    low = limit.model_copy(update={"limit": limit.limit / 1000})
+    with pytest.raises(PlanError, match=r"the nearest, 0\.5-small, has .* ms of predicted bound on board"):
+        frontier(replace(request, out=tmp_path / "out", device=str(board), ceiling=low))
+
+
+def test_a_device_whose_peak_is_not_known_compares_nothing(found: Found, tmp_path: Path, board: Path) -> None:
+    """Nothing is guessed; the reason is told."""
+    request, _ = found
+    copytree(request.out, tmp_path / "out")
+    board.write_text(json.dumps({**PROFILE, "peaks": [peak("CPU", "int8", 8.0)]}))
+    reason = r"1-small: no predicted bound on board \(latency of float32 \(100% of the MACs\): its peak is not known\)"
+    with pytest.raises(InputError, match=reason):
+        frontier(replace(request, out=tmp_path / "out", device=str(board), ceiling=None))
+
+
+def test_recipes_that_the_device_does_not_run_are_left_out(found: Found, board: Path) -> None:
+    """With the reason; where none is left, before any work is done."""
+    request, _ = found
+    asked = {"small": recipe("onnx", golden=1), "vino": recipe("openvino")}
+    both, skipped = recipes_of(replace(request, device=str(board), recipes=asked))
+    assert (list(both), [item.what for item in skipped]) == (["small"], ["vino"])
+    board.write_text(json.dumps({**PROFILE, "runtimes": [{**PROFILE["runtimes"][0], "target": "tensorrt"}]}))
+    with pytest.raises(InputError, match="board runs tensorrt, not onnx"):
+        recipes_of(replace(request, device=str(board)))
 
 
 def test_a_ceiling_that_nothing_meets_names_the_nearest(found: Found, tmp_path: Path) -> None:
