@@ -49,6 +49,13 @@ TYPES = {
 }
 
 INDEX = "index.html"
+MANIFEST, INSIDE, OWN_PAIRS = "manifest.json", "artifact", "golden"
+"""What a bundle's folder holds: the page asks for the first when it profiles the device, and for the last where the
+golden pictures are the user's own."""
+
+OUTSIDE = "bundle"
+"""Where the page finds what lies in its bundle, but not in the artifact."""
+
 LEVEL = 9
 """Of gzip: each file is compressed once."""
 
@@ -61,8 +68,9 @@ class Serving(Record):
 
 
 def serve(folder: Path, *, port: int = PORT, ready: Callable[[Serving], None] = lambda _: None) -> None:
-    """Serve a browser artifact on loopback until interrupted; port 0 takes a free one.
+    """Serve a browser artifact, or the folder of an unpacked bundle with one, on loopback until interrupted.
 
+    port: 0 takes a free one.
     ready: called once, when it can be reached. Errors: ArtifactError for another folder, or one with a file missing or
     altered; InputError for a port that cannot be had.
     """
@@ -75,13 +83,19 @@ def open_server(folder: Path, *, port: int) -> ThreadingHTTPServer:
     """The server, not yet answering; errors as for `serve`."""
     if not 0 <= port <= 65535:
         raise InputError(f"port {port} is none", "give a number from 1 to 65535, or 0 for a free one")
+    bundle = folder if (folder / MANIFEST).is_file() and (folder / INSIDE).is_dir() else None
+    folder = folder / INSIDE if bundle is not None else folder
     artifact = read_artifact(folder)
     if artifact.target is not TargetName.BROWSER:
         what = f"{folder}: made for {artifact.target}, and has no page"
         raise ArtifactError(what, "export with --recipe browser")
-    known = {FILE_NAME: sha256_of_file(folder / FILE_NAME), **{n: e.sha256 for n, e in artifact.files.items()}}
+    paths = {name: folder / name for name in (FILE_NAME, *artifact.files)}
+    if bundle is not None:
+        paths[MANIFEST] = bundle / MANIFEST
+        paths |= {f"{OUTSIDE}/{OWN_PAIRS}/{path.name}": path for path in (bundle / OWN_PAIRS).glob("*.npy")}
+    known = {name: (path, sha256_of_file(path)) for name, path in paths.items()}
     try:
-        return _Server((LOOPBACK, port), partial(_Handler, known=known, folder=folder))
+        return _Server((LOOPBACK, port), partial(_Handler, known=known))
     except OSError as error:
         what = f"port {port} cannot be had: {error.strerror}"
         raise InputError(what, "give another with --port, or 0 for a free one") from error
@@ -97,29 +111,29 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Sends the files of one artifact, by name; known: their sha256."""
+    """Sends the files of one artifact, by name; known: where they are, and their sha256."""
 
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, *arguments: Any, known: Mapping[str, str], folder: Path) -> None:
-        self.known, self.folder = known, folder
+    def __init__(self, *arguments: Any, known: Mapping[str, tuple[Path, str]]) -> None:
+        self.known = known
         super().__init__(*arguments)
 
     def do_GET(self) -> None:
         """A file, compressed where the browser takes that, or nothing new where it has it already."""
         name = unquote(urlsplit(self.path).path).removeprefix("/") or INDEX
         host = self.headers.get("Host", "").rsplit(":", 1)[0]
-        path = self.folder / name
-        if host not in NAMES or name not in self.known or path.is_symlink():
+        path, sha256 = self.known.get(name, (None, ""))
+        if host not in NAMES or path is None or path.is_symlink():
             self._answer(HTTPStatus.NOT_FOUND, b"", {})
             return
         packs = "gzip" in [word.strip() for word in self.headers.get("Accept-Encoding", "").split(",")]
-        tag = f'"{self.known[name]}{"-gzip" if packs else ""}"'
+        tag = f'"{sha256}{"-gzip" if packs else ""}"'
         if self.headers.get("If-None-Match") == tag:
             self._answer(HTTPStatus.NOT_MODIFIED, b"", {"ETag": tag})
             return
         headers = {"ETag": tag, "Content-Type": TYPES.get(path.suffix, "application/octet-stream")}
-        content = _packed(path, self.known[name]) if packs else path.read_bytes()
+        content = _packed(path, sha256) if packs else path.read_bytes()
         self._answer(HTTPStatus.OK, content, {**headers, **({"Content-Encoding": "gzip"} if packs else {})})
 
     def _answer(self, status: HTTPStatus, content: bytes, headers: Mapping[str, str]) -> None:

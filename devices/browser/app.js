@@ -1,5 +1,6 @@
 /** The page: pictures in, the worker's answers out. */
 
+import { verdict } from "./guard.js";
 import { rgbaFromPlanes } from "./picture.js";
 
 const MOST_PIXELS = 30_000_000;
@@ -97,7 +98,7 @@ const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 async function load(provider) {
   engine?.end();
   facts = null;
-  $("example").disabled = $("check").disabled = true;
+  $("example").disabled = $("check").disabled = $("profile").disabled = true;
   $("checked").textContent = "";
   const opening = new Engine(provider);
   engine = opening;
@@ -109,7 +110,7 @@ async function load(provider) {
   facts = found;
   progress(null);
   describe();
-  $("example").disabled = $("check").disabled = false;
+  $("example").disabled = $("check").disabled = $("profile").disabled = false;
   say("Ready.");
 }
 
@@ -123,11 +124,12 @@ function describe() {
   const rows = {
     Tasks: artifact.tasks.join(", "),
     Precision: artifact.precision,
-    "Picture size": `${size.width}×${size.height}, larger ones in tiles${Math.min(size.width, size.height) < SEAMLESS ? ", which may show" : ""}`,
+    "Picture size": size ? `${size.width}×${size.height}, larger ones in tiles${mayShow(size)}` : "any, large ones in tiles",
     "Computed with": engine.provider === "wasm" ? computed + why : computed,
     WebGPU: webgpu,
     "Without a network": offline,
     "Model file": `${artifact.files[artifact.model].sha256.slice(0, 12)}, ${checked ? "unaltered" : "not checked: the page needs https or localhost for that"}`,
+    Signature: "not checked: a page compares hashes, and trusts the server that it came from",
     "Loaded in": milliseconds(times.download + times.checksum + times.load),
     "On a device": artifact.proofs.executed_on_device.state === "passed" ? "verified" : "not verified on a device",
   };
@@ -135,6 +137,8 @@ function describe() {
     ...Object.entries(rows).flatMap(([name, value]) => [element("dt", name), element("dd", value)]),
   );
 }
+
+const mayShow = ({ width, height }) => (Math.min(width, height) < SEAMLESS ? ", which may show" : "");
 
 function element(kind, text) {
   const made = document.createElement(kind);
@@ -183,6 +187,39 @@ async function check() {
     `${good ? "As the reference" : "NOT as the reference"}: ${parity}, ${milliseconds(found.milliseconds)} a picture`;
   say("Ready.");
   return good;
+}
+
+/** Time this device for as long as it takes, and save the result that all runners write. */
+async function profile() {
+  forgive();
+  say("Profiling this device: leave the page in front…");
+  let hidden = document.hidden;
+  const look = () => (hidden ||= document.hidden);
+  document.addEventListener("visibilitychange", look);
+  try {
+    const result = await engine.ask("profile", { device: thisDevice() }, ({ done, all }) => progress(done / all));
+    if (hidden) result.invalid.push("the page was in the background meanwhile");
+    const { value, low, high } = result.latency.percentiles.p50;
+    const about = result.invalid.length ? `; these times mean nothing: ${result.invalid.join("; ")}` : "";
+    $("checked").textContent = `Median ${value.toFixed(1)} ms (95 %: ${low.toFixed(1)} to ${high.toFixed(1)})${about}`;
+    download(new Blob([`${JSON.stringify(result, null, 1)}\n`], { type: "application/json" }), "result.json");
+    say("Saved result.json.");
+  } finally {
+    document.removeEventListener("visibilitychange", look);
+    progress(null);
+  }
+}
+
+/** What a browser tells of the device. */
+function thisDevice() {
+  const { userAgent, userAgentData, platform, hardwareConcurrency } = navigator;
+  return {
+    model: userAgent,
+    system: userAgentData?.platform || platform || "unknown",
+    processor: "not told by a browser",
+    cores: hardwareConcurrency || 1,
+    memory_mib: null,
+  };
 }
 
 async function change(provider) {
@@ -262,7 +299,7 @@ async function restorePixels(name, { rgba, height, width, decode }) {
   draw($("before"), 0);
   drawAfter();
   tell({ Decode: decode, Model: found.times.inference, "Tiles and seams": found.times.tiles, Draw: performance.now() - start });
-  judge(found.agreement);
+  judge(found);
   say(`Restored ${width}×${height} in ${milliseconds(found.times.inference)}.`);
 }
 
@@ -303,25 +340,37 @@ function tell(times) {
   $("times").tBodies[0].replaceChildren(...rows);
 }
 
-function judge(agreement) {
-  const verdict = $("verdict");
-  const tasks = facts.artifact.tasks.join(", ");
-  const stranger = agreement !== null && agreement < 1;
-  verdict.className = agreement === null ? "" : stranger ? "alarm" : "good";
-  if (agreement === null) verdict.textContent = "This model carries no guard: it cannot tell whether the picture is of its task.";
-  else if (stranger) verdict.textContent = `Only ${(100 * agreement).toFixed(0)} % of its routing is what ${tasks} uses: the picture may need another model.`;
-  else verdict.textContent = `The picture looks like ${tasks}: all of its routing is what the model keeps.`;
+/** Say whether the picture is of the model's task, by the artifact's rule. */
+function judge({ tiles, agreement }) {
+  const place = $("verdict");
+  const { guard, tasks } = facts.artifact;
+  if (!guard || !tiles.length) {
+    place.className = "";
+    place.textContent = "This model carries no guard: it cannot tell whether the picture is of its task.";
+    return;
+  }
+  const { distance, foreign } = verdict(guard, tiles);
+  const figure = `routing distance ${distance.toFixed(2)}, limit ${guard.threshold.toFixed(2)}`;
+  const kept = `${(100 * agreement).toFixed(0)} % of its routing is what the model keeps`;
+  place.className = foreign ? "alarm" : "good";
+  place.textContent = foreign
+    ? `The picture looks like none of ${tasks.join(", ")}, it may need another model: ${figure}; ${kept}.`
+    : `The picture looks like ${tasks.join(", ")}: ${figure}; ${kept}.`;
 }
 
 function save() {
   $("after").toBlob((blob) => {
     if (!blob) return fail(new Error("this browser cannot write a picture of this size: make it smaller"));
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = `${shown.name.replace(/\.[^.]*$/, "")}.restored.png`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    download(blob, `${shown.name.replace(/\.[^.]*$/, "")}.restored.png`);
   }, "image/png");
+}
+
+function download(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 // The page
@@ -352,6 +401,7 @@ document.addEventListener("paste", (event) => take(event.clipboardData.files));
 $("stop").addEventListener("click", stop);
 $("example").addEventListener("click", () => inTurn(restoreExample));
 $("check").addEventListener("click", () => inTurn(check));
+$("profile").addEventListener("click", () => inTurn(profile));
 $("provider").addEventListener("change", ({ target }) => inTurn(() => change(target.value)));
 $("strength").addEventListener("input", drawSoon);
 $("split").addEventListener("input", ({ target }) => $("stage").style.setProperty("--split", `${target.value}%`));

@@ -5,8 +5,12 @@
  * same vectors.
  */
 
-/** Pixels that two neighbouring tiles share. */
+/** Pixels that a tile gives up to each neighbour, at most an eighth of its side: neighbours share twice as many. */
 export const OVERLAP = 32;
+
+/** Up to here, about two megapixels, a picture is restored whole where any size is served; larger ones in such tiles. */
+const WHOLE_PIXELS = 2 ** 21;
+const AUTO_TILE = 768;
 
 /** Sides of served pictures are multiples of this. */
 export const MULTIPLE = 8;
@@ -75,13 +79,17 @@ function sources(length, padded) {
 /** Starts of tiles that cover a length, the last one flush with its end. */
 export function starts(length, side) {
   if (length <= side) return [0];
-  const step = Math.max(MULTIPLE, side - OVERLAP);
+  const step = Math.max(MULTIPLE, side - 2 * overlapOf(side));
   const found = [];
   for (let start = 0; start < length - side; start += step) found.push(start);
   return [...found, length - side];
 }
 
-/** (height, width) Float32Array: 1 inside, falling linearly over the overlap towards every edge, never 0. */
+function overlapOf(side) {
+  return Math.min(OVERLAP, Math.floor(side / 8));
+}
+
+/** (height, width) Float32Array: 1 inside, falling linearly over what neighbours share towards every edge, never 0. */
 export function fade(height, width) {
   const rows = ramp(height);
   const columns = ramp(width);
@@ -93,19 +101,20 @@ export function fade(height, width) {
 }
 
 function ramp(length) {
-  return Float32Array.from({ length }, (_, i) => Math.min((Math.min(i, length - 1 - i) + 1) / OVERLAP, 1));
+  const shared = Math.max(1, 2 * overlapOf(length));
+  return Float32Array.from({ length }, (_, i) => Math.min((Math.min(i, length - 1 - i) + 1) / shared, 1));
 }
 
 /**
  * Restore a picture of any size.
  *
- * size: {height, width} that `run` serves, null for any multiple of 8. run(picture): {restored, agreement} of a served
- * size. told(done, all): after each tile. Returns {restored, agreement}: the planes, not clipped, and the least
- * agreement of all tiles (null without a guard).
+ * size: {height, width} that `run` serves, null for any multiple of 8. run(picture): {restored, agreement, scores} of a served
+ * size. told(done, all): after each tile. Returns {restored, agreement, tiles}: the planes, not clipped, and the least
+ * agreement of all tiles (null without a guard), and the scores of each of them (none without a guard).
  */
 export async function restore(picture, size, run, told = () => {}) {
   const { height, width } = picture;
-  const served = size ?? { height: upTo(height), width: upTo(width) };
+  const served = size ?? tileOf(height, width);
   const tops = starts(height, served.height);
   const lefts = starts(width, served.width);
   if (tops.length * lefts.length === 1) {
@@ -116,12 +125,14 @@ export async function restore(picture, size, run, told = () => {}) {
   const total = { height, width, data: new Float32Array(3 * height * width) };
   const weights = new Float32Array(height * width);
   let agreement = null;
+  const tiles = [];
   let done = 0;
   for (const top of tops) {
     for (const left of lefts) {
       const part = crop(picture, top, left, served.height, served.width);
       const found = await padded(part, served, run);
       add(total, weights, found.restored, top, left);
+      tiles.push(...found.tiles);
       if (found.agreement !== null) agreement = Math.min(agreement ?? 1, found.agreement);
       told(++done, tops.length * lefts.length);
     }
@@ -129,7 +140,13 @@ export async function restore(picture, size, run, told = () => {}) {
   for (let c = 0; c < 3; c++) {
     for (let i = 0; i < height * width; i++) total.data[c * height * width + i] /= weights[i];
   }
-  return { restored: total, agreement };
+  return { restored: total, agreement, tiles };
+}
+
+/** The tile for a picture of a size where any is served. */
+export function tileOf(height, width) {
+  if (height * width > WHOLE_PIXELS) return { height: AUTO_TILE, width: AUTO_TILE };
+  return { height: upTo(height), width: upTo(width) };
 }
 
 function upTo(length) {
@@ -138,7 +155,8 @@ function upTo(length) {
 
 async function padded(picture, served, run) {
   const found = await run(pad(picture, served.height, served.width));
-  return { restored: crop(found.restored, 0, 0, picture.height, picture.width), agreement: found.agreement };
+  const restored = crop(found.restored, 0, 0, picture.height, picture.width);
+  return { restored, agreement: found.agreement, tiles: found.scores ? [found.scores.data] : [] };
 }
 
 /** Add a tile, faded towards its edges. */
@@ -157,9 +175,15 @@ function add(total, weights, tile, top, left) {
   }
 }
 
-/** PSNR in dB between planes as they are, peak 1; Infinity for equal ones. */
+/** An Error where a value is no number or infinite: a black or a white pixel would hide it. */
+export function requireFinite({ data }) {
+  if (data.every(Number.isFinite)) return;
+  throw new Error("the model gives NaN or infinity on this picture: choose another picture, or export the model again");
+}
+
+/** PSNR in dB between planes as they are, peak 1; Infinity for equal ones, NaN where one holds NaN or infinity. */
 export function psnr(one, other) {
   let sum = 0;
   for (let i = 0; i < one.data.length; i++) sum += (one.data[i] - other.data[i]) ** 2;
-  return 10 * Math.log10(one.data.length / sum);
+  return Number.isFinite(sum) ? 10 * Math.log10(one.data.length / sum) : NaN; // squares of float32 stay far below its end
 }

@@ -2,13 +2,14 @@
  * Everything slow, away from the page: fetching and checking files, the model, the tiles.
  *
  * Takes {id, ask: "open", provider, threads} | {id, ask: "restore", rgba, height, width} |
- * {id, ask: "example"} | {id, ask: "check"};
+ * {id, ask: "example"} | {id, ask: "check"} | {id, ask: "profile", device};
  * posts {id, told: {...}} on the way, then {id, done: {...}} or {id, failed: "what it was"}.
  */
 
 import { open } from "./engine.js";
 import { planesFromNpy } from "./npy.js";
-import { planesFromRgba, psnr, restore, rgbaFromPlanes } from "./picture.js";
+import { pad, planesFromRgba, psnr, requireFinite, restore, rgbaFromPlanes } from "./picture.js";
+import { resultOf, timed } from "./profile.js";
 
 const LIBRARIES = {
   wasm: { ort: "ort/ort.wasm.min.js", mjs: "ort/ort-wasm-simd-threaded.js", wasm: "ort/ort-wasm-simd-threaded.wasm" },
@@ -22,8 +23,10 @@ const LIBRARIES = {
 let artifact = null;
 let run = null;
 let size = null;
+let runtime = null;
+let load = 0;
 
-const ASKED = { open: opened, restore: restored, example, check: checked };
+const ASKED = { open: opened, restore: restored, example, check: checked, profile };
 
 self.onmessage = async ({ data }) => {
   const { id, ask, ...given } = data;
@@ -49,11 +52,13 @@ async function opened({ provider, threads }, told) {
   const [, , height, width] = artifact.interface.inputs[0].shape;
   size = typeof height === "number" ? { height, width } : null;
   const model = await clock("download", () => bytesOf(artifact.model, told));
-  const checkedFile = await clock("checksum", () => requireUnaltered(artifact.model, model));
+  const checkedFile = await clock("checksum", () => requireUnaltered(artifact.model, model, artifact.files[artifact.model]));
   const library = Object.fromEntries(Object.entries(LIBRARIES[provider]).map(([name, path]) => [name, urlOf(path)]));
   const ort = await import(library.ort);
   const paths = { mjs: library.mjs, wasm: library.wasm };
   run = await clock("load", () => open({ ort, paths, model, provider, threads }));
+  load = times.load;
+  runtime = { name: "onnxruntime-web", version: artifact.versions["onnxruntime-web"], provider, threads };
   return { value: { artifact, size, times, checked: checkedFile } };
 }
 
@@ -74,8 +79,9 @@ async function restored({ rgba, height, width }, told) {
   const start = performance.now();
   const found = await restore(planes, size, timed, (done, all) => told({ done, all }));
   const times = { inference, tiles: performance.now() - start - inference };
+  requireFinite(found.restored);
   const moved = [found.restored.data.buffer];
-  return { value: { restored: found.restored, agreement: found.agreement, times }, moved };
+  return { value: { restored: found.restored, agreement: found.agreement, tiles: found.tiles, times }, moved };
 }
 
 /** The first golden picture, as 8-bit pixels. */
@@ -85,21 +91,80 @@ async function example() {
   return { value: { rgba, height, width }, moved: [rgba.buffer] };
 }
 
+/**
+ * Each golden pair: its parity with the reference in dB (NaN for no numbers), its agreement, and its time in ms.
+ * planesOf(path): a file of the pairs.
+ */
+async function goldenRows(pairs, planesOf, told = () => {}) {
+  const rows = [];
+  for (const [number, { input, reference }] of pairs.entries()) {
+    const picture = await planesOf(input);
+    const wanted = await planesOf(reference);
+    const start = performance.now();
+    const { restored: found, agreement } = await restore(picture, size, run);
+    rows.push({ agreement, milliseconds: performance.now() - start, parity: psnr(found, wanted) });
+    told({ done: number + 1, all: pairs.length });
+  }
+  return rows;
+}
+
 /** Parity with the reference on the artifact's golden pictures, the worst in dB, and the quickest run in ms. */
 async function checked(_, told) {
-  let worst = Infinity;
-  let best = Infinity;
-  for (const [number, golden] of artifact.golden.entries()) {
-    const input = planesFromNpy((await bytesOf(golden.input)).buffer);
-    const reference = planesFromNpy((await bytesOf(golden.reference)).buffer);
-    const start = performance.now();
-    const found = await restore(input, size, run);
-    best = Math.min(best, performance.now() - start);
-    const parity = psnr(found.restored, reference);
-    worst = Number.isNaN(parity) ? NaN : Math.min(worst, parity);
-    told({ done: number + 1, all: artifact.golden.length });
+  const rows = await goldenRows(artifact.golden, (path) => unaltered(path, artifact.files[path]), told);
+  const parity = rows.some((row) => Number.isNaN(row.parity)) ? NaN : Math.min(...rows.map((row) => row.parity));
+  return { value: { parity, milliseconds: Math.min(...rows.map((row) => row.milliseconds)) } };
+}
+
+/** The result of all runners; device: what the page knows of it. The session is the one that is open. */
+async function profile({ device }, told) {
+  const { manifest, bundle } = await bundled();
+  const planesOf = (path) => unaltered(placeOf(path), manifest.files[path]);
+  const started = new Date().toISOString();
+  const { data, height, width } = await planesOf(manifest.golden[0].input);
+  const served = size ?? { height: height - (height % 8), width: width - (width % 8) };
+  const picture = pad({ data, height, width }, served.height, served.width);
+  const times = await timed(() => run({ ...picture, data: picture.data.slice() }), (share) => told({ done: share, all: 1 }));
+  const rows = await goldenRows(manifest.golden, planesOf);
+  const accuracy = manifest.golden.map(({ name, task, floor_db }, index) => ({
+    name,
+    task,
+    agreement: rows[index].agreement,
+    finite: !Number.isNaN(rows[index].parity),
+    psnr_db: Number.isFinite(rows[index].parity) ? rows[index].parity : null,
+    floor_db,
+  }));
+  const about = { manifest, bundle, started, times, load, size: served, accuracy, device, runtime };
+  return { value: resultOf({ ...about, invalid: [] }) };
+}
+
+/** The manifest of the bundle that the artifact came in, with its sha256. */
+async function bundled() {
+  if (!self.crypto?.subtle) throw new Error("a profile needs https or localhost: open the page from there");
+  const answer = await fetch(urlOf("manifest.json"), { cache: "no-cache" });
+  if (!answer.ok) {
+    const remedy = "unpack a bundle and open its folder with moceir-edge serve, or copy its manifest.json beside the page";
+    throw new Error(`a profile belongs to a bundle, and no manifest.json is here: ${remedy}`);
   }
-  return { value: { parity: worst, milliseconds: best } };
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  const manifest = JSON.parse(new TextDecoder().decode(bytes));
+  const alike = ([name, entry]) => manifest.files?.[`artifact/${name}`]?.sha256 === entry.sha256;
+  if (!Object.entries(artifact.files).every(alike)) {
+    throw new Error("manifest.json is that of another artifact: copy the one of this bundle beside the page");
+  }
+  return { manifest, bundle: await sha256(bytes) };
+}
+
+/** Where the page finds a file of its bundle: the artifact is where the page is, the rest of the bundle in bundle/. */
+function placeOf(path) {
+  const inside = "artifact/";
+  return path.startsWith(inside) ? path.slice(inside.length) : `bundle/${path}`;
+}
+
+/** Planes of a .npy file whose sha256 is known. */
+async function unaltered(path, entry) {
+  const bytes = await bytesOf(path);
+  await requireUnaltered(path, bytes, entry);
+  return planesFromNpy(bytes.buffer);
 }
 
 async function fetched(path) {
@@ -109,11 +174,15 @@ async function fetched(path) {
   } catch {
     throw new Error(`${path} cannot be fetched: is the server still there?`);
   }
-  if (!answer.ok) throw new Error(`${path} is missing on the server (${answer.status}): export the folder again`);
+  if (!answer.ok) throw new Error(`${path} is missing on the server (${answer.status}): ${remedyFor(path)}`);
   return answer;
 }
 
-/** The bytes of a file of the artifact; told how many have come. */
+function remedyFor(path) {
+  return path.startsWith("bundle/") ? `copy ${path.slice(7)} of the bundle there` : "export the folder again";
+}
+
+/** The bytes of a file of the page's folder; told how many have come. */
 async function bytesOf(path, told = () => {}) {
   const answer = await fetched(path);
   const all = artifact.files[path]?.size_bytes ?? 0;
@@ -132,12 +201,15 @@ async function bytesOf(path, told = () => {}) {
 }
 
 /** Whether a file could be checked; an Error where it is another one. Browsers hash on https and localhost only. */
-async function requireUnaltered(path, bytes) {
+async function requireUnaltered(path, bytes, entry) {
   if (!self.crypto?.subtle) return false;
-  const digest = new Uint8Array(await self.crypto.subtle.digest("SHA-256", bytes));
-  const found = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  if (found !== artifact.files[path].sha256) {
-    throw new Error(`${path} was altered on the server (its sha256 differs): export the folder again`);
+  if ((await sha256(bytes)) !== entry?.sha256) {
+    throw new Error(`${path} was altered on the server (its sha256 differs): ${remedyFor(path)}`);
   }
   return true;
+}
+
+async function sha256(bytes) {
+  const digest = new Uint8Array(await self.crypto.subtle.digest("SHA-256", bytes));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -10,7 +10,19 @@ from moceir_edge.errors import MissingBackendError
 from moceir_edge.records import sha256_of_file
 from moceir_edge.resources import resource
 
-PAGE = ("index.html", "style.css", "app.js", "worker.js", "engine.js", "npy.js", "picture.js", "service.js")
+PAGE = (
+    "index.html",
+    "style.css",
+    "app.js",
+    "worker.js",
+    "engine.js",
+    "npy.js",
+    "picture.js",
+    "guard.js",
+    "profile.js",
+    "steady.js",
+    "service.js",
+)
 
 LIBRARY = "ort"
 """Where onnxruntime-web lies in the artifact."""

@@ -29,7 +29,7 @@ def rain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def artifact(rain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Judged and passed, with a guard, without WebGPU."""
+    """Judged and passed, with a guard of four photographs, without WebGPU."""
     missing = TARGET.missing()
     if missing is not None:
         pytest.skip(missing)
@@ -37,7 +37,10 @@ def artifact(rain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     me.observe(MODEL, rain, folder / "routing.json", relevance=False)
     me.slim(MODEL, folder / "routing.json", folder / "slim.safetensors", tasks=[Task.DERAIN], max_experts=1)
     recipe = Recipe.model_validate({**RECIPE, "browser": {"webgpu": False}})
-    outcome, _ = me.export(folder / "slim.safetensors", recipe, rain, folder / "artifact")
+    write_rain(folder / "calibration" / "derain", ("brick", "camera", "chelsea", "retina"))
+    outcome, _ = me.export(
+        folder / "slim.safetensors", recipe, rain, folder / "artifact", calibration=folder / "calibration"
+    )
     assert outcome.passed, outcome.failed_gates
     return folder / "artifact"
 

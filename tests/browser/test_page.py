@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from pathlib import Path
 from shutil import copytree
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from moceir_edge.artifacts import read_artifact
+from moceir_edge.artifacts import artifact_sha256, read_artifact
+from moceir_edge.bundling.bundle import bundle
+from moceir_edge.bundling.manifest import BundleManifest
+from moceir_edge.bundling.opened import open_bundle
 from moceir_edge.data.images import Picture, read_picture, write_picture
+from moceir_edge.device_result import ProfileResult, RunnerName, read_result
 from moceir_edge.metrics import psnr_db
+from moceir_edge.records import sha256_of_file
+from moceir_edge.serving import open_server
+from moceir_edge.streaming.restore import restore
 from moceir_edge.targets.onnx_runtime import OnnxRunner
 from moceir_edge.tiling import restore_pixels
 
@@ -109,7 +119,7 @@ def test_a_rainy_picture_comes_back_restored(open_page: Open, url: str, artifact
     assert psnr_db(restored_here(artifact, path), pixels_of(page, "after")) >= PARITY_DB
     rows = page.locator("#times tr").all_inner_texts()
     assert [row.split("\t")[0] for row in rows] == ["Decode", "Model", "Tiles and seams", "Draw"]
-    assert page.locator("#verdict").inner_text().startswith(("The picture looks like derain", "Only "))
+    assert page.locator("#verdict").inner_text().startswith("The picture looks like derain: routing distance 0.")
     assert page.locator("#error").is_hidden()
 
 
@@ -121,6 +131,20 @@ def test_large_pictures_go_in_tiles(open_page: Open, url: str, artifact: Path, t
     give(page, path)
     wait_for(page, "Restored 131×150")
     assert psnr_db(restored_here(artifact, path), pixels_of(page, "after")) >= PARITY_DB
+
+
+def test_a_foreign_picture_is_named(open_page: Open, url: str, artifact: Path, tmp_path: Path) -> None:
+    """A night, in tiles: the distance is Python's, and above the limit."""
+    path = tmp_path / "night.png"
+    write_picture(Picture(0.05 * np.random.default_rng(0).random((3, 150, 131), np.float32)), path)
+    page = open_page(url)
+    give(page, path)
+    wait_for(page, "Restored 131×150")
+    found = restore(artifact, [path], tmp_path / "out").guard[str(path)]
+    assert found.foreign
+    assert (
+        f"looks like none of derain, it may need another model: {found.text}" in page.locator("#verdict").inner_text()
+    )
 
 
 def test_strength_and_divider(open_page: Open, url: str, rain: Path) -> None:
@@ -174,6 +198,103 @@ def test_the_device_is_checked_against_the_golden_pictures(open_page: Open, url:
     page.wait_for_function("() => document.getElementById('checked').textContent !== ''")
     assert page.locator("#checked").inner_text().startswith("As the reference: ")
     assert "not verified on a device" in page.locator("#facts").inner_text()
+
+
+def bundled(artifact: Path, folder: Path, **pairs: Path) -> BundleManifest:
+    """A bundle of the page, unpacked below a folder that exists. pairs: as for `bundle`."""
+    bundle(artifact, "browser", folder / "derain.tar.gz", **pairs)
+    return open_bundle(folder / "derain.tar.gz", folder)
+
+
+def profiled(page: Any, path: Path) -> ProfileResult:
+    """What the page saves, in a file."""
+    page.click("summary")
+    with page.expect_download() as download:
+        page.click("#profile")
+    download.value.save_as(path)
+    return read_result(path)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["artifact", "own pictures"])
+def test_the_device_is_profiled(open_page: Open, artifact: Path, rain: Path, tmp_path: Path, own: bool) -> None:
+    """A bundle's page saves the result of all runners: of the bundle's golden pairs, whosever they are."""
+    pairs = {"pictures": rain / "derain" / "input", "reference": artifact.parent / "slim.safetensors"}
+    manifest = bundled(artifact, tmp_path, **pairs if own else {})
+    with open_server(tmp_path / manifest.name, port=0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = open_page(f"http://127.0.0.1:{server.server_port}")
+        result = profiled(page, tmp_path / "result.json")
+        server.shutdown()
+    assert result.runner is RunnerName.BROWSER
+    assert result.runner_version == version("moceir-edge")
+    assert result.bundle_sha256 == sha256_of_file(tmp_path / manifest.name / "manifest.json")
+    assert result.artifact_sha256 == artifact_sha256(artifact)
+    assert result.passed
+    told = [(row.name, row.task, row.floor_db) for row in result.accuracy]
+    assert told == [(golden.name, golden.task, golden.floor_db) for golden in manifest.golden]
+    assert len(told) == (3 if own else 1)
+    assert result.accuracy[0].floor_db is not None
+    assert len(result.latency.runs_ms) >= 20
+    assert "Median" in page.locator("#checked").inner_text()
+
+
+def beside(manifest: BundleManifest, folder: Path) -> Path:
+    """An unpacked bundle's artifact with the manifest in it, as any server shows both."""
+    shutil.copyfile(folder / manifest.name / "manifest.json", folder / manifest.name / "artifact" / "manifest.json")
+    return folder / manifest.name / "artifact"
+
+
+def test_an_altered_golden_picture_is_found(open_page: Open, artifact: Path, tmp_path: Path) -> None:
+    """Before anything is timed."""
+    manifest = bundled(artifact, tmp_path)
+    folder = beside(manifest, tmp_path)
+    path = tmp_path / manifest.name / manifest.golden[0].input
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    with plainly_served(folder) as plain:
+        page = open_page(plain)
+        page.click("summary")
+        page.click("#profile")
+        page.wait_for_selector("#error:not([hidden])")
+        name = path.relative_to(folder).as_posix()
+        assert f"{name} was altered on the server (its sha256 differs)" in page.locator("#error").inner_text()
+
+
+def overflowing(folder: Path) -> None:
+    """Make an artifact's model, beside its manifest, give infinity, and both know its new hash."""
+    artifact = json.loads((folder / "artifact.json").read_bytes())
+    model = onnx.load(folder / artifact["model"])
+    node = next(node for node in model.graph.node if "restored" in node.output)
+    node.output[list(node.output).index("restored")] = "finite"
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((), np.float32), "nothing"))
+    model.graph.node.append(onnx.helper.make_node("Div", ["finite", "nothing"], ["restored"]))
+    onnx.save(model, folder / artifact["model"])
+    for name, inside in (("artifact.json", ""), ("manifest.json", "artifact/")):
+        facts = json.loads((folder / name).read_bytes())
+        facts["files"][inside + artifact["model"]]["sha256"] = sha256_of_file(folder / artifact["model"])
+        (folder / name).write_text(json.dumps(facts))
+
+
+def test_infinity_is_told(open_page: Open, artifact: Path, rain: Path, tmp_path: Path) -> None:
+    """It is no picture that is shown, and no golden picture that is as it should be."""
+    folder = beside(bundled(artifact, tmp_path), tmp_path)
+    overflowing(folder)
+    with plainly_served(folder) as plain:
+        page = open_page(plain)
+        give(page, rain / "derain" / "input" / "0.png")
+        page.wait_for_selector("#error:not([hidden])")
+        assert "the model gives NaN or infinity on this picture" in page.locator("#error").inner_text()
+        assert page.locator("#result").is_hidden()
+        (row,) = profiled(page, tmp_path / "result.json").accuracy
+    assert (row.finite, row.psnr_db, row.passed) == (False, None, False)
+
+
+def test_a_profile_without_a_bundle_is_refused(open_page: Open, url: str) -> None:
+    """With what to do, on the page."""
+    page = open_page(url)
+    page.click("summary")
+    page.click("#profile")
+    page.wait_for_function("() => !document.getElementById('error').hidden")
+    assert "moceir-edge serve" in page.locator("#error").inner_text()
 
 
 def test_it_works_without_a_network(open_page: Open, url: str, rain: Path) -> None:

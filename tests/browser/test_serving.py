@@ -100,6 +100,21 @@ def test_files_beside_the_artifacts_own_are_not_served(artifact: Path, tmp_path:
         assert answer(there, "/" + "a" * 5000)[0] == 404
 
 
+def test_a_bundles_folder_is_served(artifact: Path, tmp_path: Path) -> None:
+    """The page as from the artifact alone, the manifest that a profile belongs to, and the user's own golden pairs."""
+    copytree(artifact, tmp_path / "artifact")
+    (tmp_path / "manifest.json").write_text('{"name": "derain"}', encoding="utf-8")
+    (tmp_path / "signature.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "golden").mkdir()
+    (tmp_path / "golden" / "0.input.npy").write_bytes(b"own")
+    with served(tmp_path) as there:
+        assert answer(there, "/manifest.json")[2] == b'{"name": "derain"}'
+        assert answer(there, "/")[2] == (artifact / "index.html").read_bytes()
+        assert answer(there, "/bundle/golden/0.input.npy")[2] == b"own"
+        assert answer(there, "/golden/0.input.npy")[2] == (artifact / "golden" / "0.input.npy").read_bytes()
+        assert answer(there, "/signature.json")[0] == answer(there, "/artifact/index.html")[0] == 404
+
+
 def test_it_listens_on_loopback_alone(artifact: Path) -> None:
     """No other machine gets in."""
     with open_server(artifact, port=0) as server:

@@ -5,16 +5,30 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from moceir_edge import tiling
 from moceir_edge.metrics import psnr_db
-from moceir_edge.runner import Image, Outputs, pad
-from moceir_edge.tiling import restore_pixels
+from moceir_edge.runner import pad
+from moceir_edge.tile_plan import starts as starts_of
+from moceir_edge.tiling import fade, restore_pixels, tile_of
+from tests.devices import ios_vectors
+from tests.picture_vectors import (
+    FADES,
+    LENGTHS,
+    PADDINGS,
+    RESTORED,
+    SERVED,
+    AddsMean,
+    image_of,
+    mixed_pixels,
+    picture,
+    planes,
+)
 
 ANSWERS = Path(__file__).parent / "answers.mjs"
 
@@ -30,44 +44,7 @@ def answers(*asked: dict[str, Any]) -> list[Any]:
     return found
 
 
-def picture(height: int, width: int, seed: int = 0) -> Image:
-    """(3, H, W) on 8-bit steps."""
-    random = np.random.default_rng(seed)
-    return random.integers(0, 256, (3, height, width)).astype(np.float32) / np.float32(255)
-
-
-def planes(image: Image) -> dict[str, Any]:
-    """As the page has it."""
-    return {"height": image.shape[1], "width": image.shape[2], "data": image.ravel().tolist()}
-
-
-def image_of(planes: dict[str, Any]) -> Image:
-    """(3, H, W)."""
-    return np.asarray(planes["data"], np.float32).reshape(3, planes["height"], planes["width"])
-
-
-class AddsMean:
-    """A model that sees all it is given, as attention does; agrees as far as the first value says."""
-
-    def __init__(self, size: tuple[int, int] | None) -> None:
-        self.size = size
-
-    def run(self, image: Image) -> Outputs:
-        """Every pixel plus the mean."""
-        return Outputs(image + image.mean(dtype=np.float64).astype(np.float32), float(image.flat[0]))
-
-
-@pytest.mark.parametrize(
-    ("shape", "size"),
-    [
-        ((5, 7), (8, 8)),
-        ((9, 17), (16, 24)),
-        ((3, 40), (8, 40)),
-        ((8, 8), (8, 8)),
-        ((1, 1), (16, 8)),
-        ((20, 3), (64, 64)),
-    ],
-)
+@pytest.mark.parametrize(("shape", "size"), PADDINGS)
 def test_padding(shape: tuple[int, int], size: tuple[int, int]) -> None:
     """By reflection, by edge where a side is too short: one side may be the one, the other the other."""
     image = picture(*shape)
@@ -77,20 +54,15 @@ def test_padding(shape: tuple[int, int], size: tuple[int, int]) -> None:
 
 def test_starts_and_fades() -> None:
     """Tiles cover every length, and fade alike."""
-    lengths = [(8, 64), (64, 64), (65, 64), (100, 64), (1000, 256), (257, 256)]
-    shapes = [(40, 72), (8, 100), (256, 256)]
-    starts = [{"ask": "starts", "length": length, "side": side} for length, side in lengths]
-    fades = [{"ask": "fade", "height": height, "width": width} for height, width in shapes]
+    starts = [{"ask": "starts", "length": length, "side": side} for length, side in LENGTHS]
+    fades = [{"ask": "fade", "height": height, "width": width} for height, width in FADES]
     found = answers(*starts, *fades)
-    assert found[: len(starts)] == [tiling._starts(*each) for each in lengths]
-    for shade, shape in zip(found[len(starts) :], shapes, strict=True):
-        np.testing.assert_array_equal(np.asarray(shade, np.float32).reshape(shape), tiling._fade(shape))
+    assert found[: len(starts)] == [starts_of(*each) for each in LENGTHS]
+    for shade, shape in zip(found[len(starts) :], FADES, strict=True):
+        np.testing.assert_array_equal(np.asarray(shade, np.float32).reshape(shape), fade(shape))
 
 
-@pytest.mark.parametrize(
-    ("shape", "size"),
-    [((50, 70), (72, 72)), ((100, 130), (72, 80)), ((64, 300), (80, 96)), ((33, 41), None)],
-)
+@pytest.mark.parametrize(("shape", "size"), RESTORED)
 def test_restoring(shape: tuple[int, int], size: tuple[int, int] | None) -> None:
     """Smaller than what is served, larger in one side or both, and any size; the least agreement counts."""
     image = picture(*shape)
@@ -99,8 +71,30 @@ def test_restoring(shape: tuple[int, int], size: tuple[int, int] | None) -> None
     np.testing.assert_allclose(image_of(found["restored"]), restore_pixels(AddsMean(size), image), atol=1e-6)
     done, every = found["told"][-1]
     assert done == every == len(found["told"])
-    corners = [(0, 0)] if size is None else tiling._corners(image.shape[1:], size)
+    height, width = image.shape[1:]
+    corners = [(0, 0)]
+    if size is not None:
+        corners = [(top, left) for top in starts_of(height, size[0]) for left in starts_of(width, size[1])]
     assert found["agreement"] == pytest.approx(min(float(image[0, top, left]) for top, left in corners))
+
+
+def test_tiles_of_large_pictures() -> None:
+    """Where any size is served, a picture of more than two megapixels goes in tiles."""
+    found = answers(*({"ask": "tile", "height": height, "width": width} for height, width in SERVED))
+    assert [tuple(each) for each in found] == [tile_of(AddsMean(None), size) for size in SERVED]
+
+
+def test_what_is_no_number_is_no_picture() -> None:
+    """NaN and infinity of a model are told, not drawn in black or white; and they are equal to nothing."""
+    image = planes(picture(2, 3))
+    wrong = [{**image, "data": [each, *image["data"][1:]]} for each in ("no number", 1e39, -1e39)]
+    finite, *said = answers(*({"ask": "finite", "picture": each} for each in (image, *wrong)))
+    assert finite == "finite"
+    assert all(each.startswith("the model gives NaN or infinity on this picture: choose another") for each in said)
+    pairs = [(image, image), *((image, each) for each in wrong), *((each, image) for each in wrong)]
+    equal, *others = answers(*({"ask": "psnr", "one": one, "other": other} for one, other in pairs))
+    assert equal == "Infinity"
+    assert set(others) == {"NaN"}
 
 
 def test_bytes_and_floats() -> None:
@@ -114,11 +108,8 @@ def test_bytes_and_floats() -> None:
     )
     np.testing.assert_array_equal(image_of(source), image)
     for strength, found in ((1.0, full), (0.5, half)):
-        given = np.rint(image * 255).astype(np.float64)
-        mixed = given + strength * (255 * restored.astype(np.float64) - given)
-        wanted = np.rint(np.clip(mixed, 0, 255)).astype(np.uint8)
         pixels = np.asarray(found, np.uint8).reshape(6, 5, 4)
-        np.testing.assert_array_equal(pixels[..., :3].transpose(2, 0, 1), wanted)
+        np.testing.assert_array_equal(pixels[..., :3].transpose(2, 0, 1), mixed_pixels(image, restored, strength))
         assert (pixels[..., 3] == 255).all()
 
 
@@ -135,3 +126,33 @@ def test_golden_files_and_parity(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image_of(eight), image)
     np.testing.assert_array_equal(image_of(floats), image * 2)
     assert parity == pytest.approx(psnr_db(image, image * 2), abs=1e-6)
+
+
+def test_times() -> None:
+    """A profile in the browser is judged as one of the runner on a device."""
+    cases = ios_vectors.vectors()["times"]
+    for case, found in zip(cases, answers(*({"ask": "times", **case} for case in cases)), strict=True):
+        assert found["steady"] == case["steady"], case["name"]
+        for name in ("median", "p95", "slower_later"):
+            assert found[name] == (None if case[name] is None else pytest.approx(case[name], rel=1e-9)), case["name"]
+
+
+def test_equal_runs_are_no_correlation() -> None:
+    """The rounding of their mean is not: 20 of them are enough for both ends of a median's interval."""
+    assert answers({"ask": "whole", "runs_ms": [5.1] * 20}, {"ask": "whole", "runs_ms": [5.1] * 4}) == [True, False]
+
+
+def test_its_version_is_the_packages() -> None:
+    """Of the page that ran, whatever the bundle says."""
+    assert answers({"ask": "version"}) == [version("moceir-edge")]
+
+
+def test_timing() -> None:
+    """The first run is told apart, warm-up ends once times have settled, and 20 runs count at least."""
+    warm_up = [400.0, 300.0, 200.0, 150.0, 120.0, *[100.0] * 5]
+    (found,) = answers({"ask": "timed", "milliseconds": [900.0, *warm_up, 1000.0]})
+    assert found["first"] == 900.0
+    assert found["warmUp"][: len(warm_up)] == warm_up
+    assert found["steady"]
+    assert len(found["runs"]) == 20
+    assert found["began"][:2] == [0.0, 1.0]

@@ -1,0 +1,10 @@
+import SwiftUI
+
+@main
+struct MoceirEdgeApp: App {
+    var body: some Scene {
+        WindowGroup {
+            BundleList()
+        }
+    }
+}
