@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from moceir_edge.benchmarking.bench import bench
     from moceir_edge.benchmarking.request import BenchRequest
+    from moceir_edge.bundling.bundle import bundle
     from moceir_edge.compress.prune import apply_pruning, plan_pruning
     from moceir_edge.demonstration import demo
     from moceir_edge.evaluating import evaluate
@@ -23,12 +24,16 @@ if TYPE_CHECKING:
     from moceir_edge.narrowing.narrow import NarrowRequest, narrow
     from moceir_edge.network.checkpoint import LoadedModel, load, save
     from moceir_edge.network.network import Restored
+    from moceir_edge.predicting.predict import predict
+    from moceir_edge.profiling.comparing import compare
+    from moceir_edge.profiling.profile import against, profile
+    from moceir_edge.profiling.running import Running
     from moceir_edge.recipe.read import read_recipe
     from moceir_edge.reporting.build import report
-    from moceir_edge.restoring import restore
     from moceir_edge.serving import serve
     from moceir_edge.stages import PipelineRequest, pipeline
     from moceir_edge.standalone import convert, export, observe, slim, verify
+    from moceir_edge.streaming.restore import restore
     from moceir_edge.terms import Task
     from moceir_edge.training.start import train
 
@@ -41,9 +46,13 @@ __all__ = [
     "NarrowRequest",
     "PipelineRequest",
     "Restored",
+    "Running",
     "Task",
+    "against",
     "apply_pruning",
     "bench",
+    "bundle",
+    "compare",
     "convert",
     "demo",
     "doctor",
@@ -56,6 +65,8 @@ __all__ = [
     "observe",
     "pipeline",
     "plan_pruning",
+    "predict",
+    "profile",
     "read_recipe",
     "report",
     "restore",
@@ -75,9 +86,13 @@ _HOMES = {
     "NarrowRequest": "narrowing.narrow",
     "PipelineRequest": "stages",
     "Restored": "network.network",
+    "Running": "profiling.running",
     "Task": "terms",
+    "against": "profiling.profile",
     "apply_pruning": "compress.prune",
     "bench": "benchmarking.bench",
+    "bundle": "bundling.bundle",
+    "compare": "profiling.comparing",
     "convert": "standalone",
     "demo": "demonstration",
     "doctor": "health",
@@ -90,9 +105,11 @@ _HOMES = {
     "observe": "standalone",
     "pipeline": "stages",
     "plan_pruning": "compress.prune",
+    "profile": "profiling.profile",
+    "predict": "predicting.predict",
     "read_recipe": "recipe.read",
     "report": "reporting.build",
-    "restore": "restoring",
+    "restore": "streaming.restore",
     "save": "network.checkpoint",
     "serve": "serving",
     "slim": "standalone",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from moceir_edge.errors import ArtifactError
+from moceir_edge.guarding import GuardRule
 from moceir_edge.memory import Memory
 from moceir_edge.records import Record, Skipped, sha256_of_file, sha256_of_value
 from moceir_edge.terms import GateState, Precision, TargetName
@@ -153,7 +155,8 @@ class Artifact(Record):
     largest: height and width that an open size ends at, None where memory alone ends it.
     memory_base_mib, memory_mib_per_megapixel: see `memory`. islands: operations in float32 inside float16;
     overflow: what the others have to hold on the pictures that placed the islands.
-    estimates: what runtimes that are not here would take of it.
+    estimates: what runtimes that are not here would take of it. guard: which pictures it was not made for; None where
+    nothing tells, with the reason among `skipped`.
     """
 
     schema_version: Annotated[int, Field(ge=1)] = SCHEMA_VERSION
@@ -178,6 +181,7 @@ class Artifact(Record):
     skipped: tuple[Skipped, ...] = ()
     estimates: tuple[Estimate, ...] = ()
     golden: tuple[Golden, ...] = ()
+    guard: GuardRule | None = None
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:
@@ -195,16 +199,28 @@ class Artifact(Record):
 
 MEASURED = ("memory_base_mib", "memory_mib_per_megapixel")
 """Fields of artifact.json that are no part of an artifact's hash: they say how the machine ran it, not what it is, and
-differ from run to run. A run that was killed and goes on ends with the same hash. Nor is the proof `emulated` part of
-it, which `moceir_edge.arm` may write later."""
+differ from run to run. A run that was killed and goes on ends with the same hash."""
+
+LATER = ("emulated", "executed_on_device")
+"""Proofs that others may write into artifact.json once it is there (`record_proof`), and no part of its hash."""
 
 
 def artifact_sha256(folder: Path) -> str:
-    """Hash of an artifact: of artifact.json without what was measured, and of every other file as it is."""
+    """Hash of an artifact: of artifact.json without what was measured, and of every file that it names, as it is."""
     facts = json.loads((folder / FILE_NAME).read_bytes())
     lasting = {name: value for name, value in facts.items() if name not in MEASURED}
-    lasting["proofs"] = {name: proof for name, proof in facts["proofs"].items() if name != "emulated"}
-    return sha256_of_value([lasting, {name: entry.sha256 for name, entry in file_entries(folder).items()}])
+    lasting["proofs"] = {name: proof for name, proof in facts["proofs"].items() if name not in LATER}
+    return sha256_of_value([lasting, {name: sha256_of_file(folder / name) for name in sorted(facts["files"])}])
+
+
+def record_proof(folder: Path, name: Literal["emulated", "executed_on_device"], proof: Proof) -> None:
+    """Write a later proof into artifact.json, where the report finds it; the artifact's hash stays what it was.
+
+    Exporting again, or another run over the folder of the run, makes one without.
+    """
+    artifact = read_artifact(folder)
+    proofs = artifact.proofs.model_copy(update={name: proof})
+    artifact.model_copy(update={"proofs": proofs}).write(folder / FILE_NAME)
 
 
 def file_entries(folder: Path) -> dict[str, FileEntry]:
@@ -235,6 +251,8 @@ def read_artifact(folder: Path) -> Artifact:
         raise ArtifactError(f"{path}: damaged: model {artifact.model} is none of its files", "export the model again")
     if len(artifact.interface.inputs[0].shape) != 4:
         raise ArtifactError(f"{path}: damaged: its first input is no picture", "export the model again")
+    if artifact.guard is not None and len(artifact.guard.pictures[0]) != _scores(artifact.interface):
+        raise ArtifactError(f"{path}: damaged: its guard is of other routers", "export the model again")
     for name, entry in artifact.files.items():
         file = folder / name
         if not file.is_file():
@@ -242,3 +260,9 @@ def read_artifact(folder: Path) -> Artifact:
         if sha256_of_file(file) != entry.sha256:
             raise ArtifactError(f"{folder}: file {name} was altered (its sha256 differs)", "export the model again")
     return artifact
+
+
+def _scores(interface: Interface) -> int:
+    """How many numbers its routers say."""
+    shapes = [output.shape for output in interface.outputs if output.name == "scores"]
+    return prod(side for side in shapes[0] if isinstance(side, int)) if shapes else 0

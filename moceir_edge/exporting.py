@@ -34,6 +34,8 @@ from moceir_edge.data.images import Pixels
 from moceir_edge.data.samples import read_data
 from moceir_edge.data.split import names_in_turn
 from moceir_edge.errors import DataError, GateError, InputError, MissingBackendError
+from moceir_edge.guard_calibration import calibrate_guard
+from moceir_edge.guarding import GuardRule
 from moceir_edge.keeping import Forgetful, Keeper, Within
 from moceir_edge.network.checkpoint import LoadedModel
 from moceir_edge.parity.fit import fit
@@ -50,6 +52,7 @@ from moceir_edge.resources import bundled
 from moceir_edge.runner import NetworkRunner, centre, pad
 from moceir_edge.targets.target import COUNT_SIZE, Exported, Target, interface_of, target_of
 from moceir_edge.targets.to_onnx import PLAN_FILE
+from moceir_edge.targets.work_list import WORK_FILE, work_list
 from moceir_edge.terms import Precision, Progress, TargetName, Task, silent
 from moceir_edge.versions import versions
 
@@ -62,7 +65,10 @@ SHORTLIST = 3
 
 @dataclass(frozen=True)
 class Source:
-    """What is exported: the model, the full model it came from, and the hashes of what decided."""
+    """What is exported: the model, the full model it came from, and the hashes of what decided.
+
+    guard: its rule, or why there is none; None where that has not been calibrated yet.
+    """
 
     model: LoadedModel
     full: LoadedModel
@@ -70,6 +76,7 @@ class Source:
     routing_sha256: str | None = None
     judging_sha256: str | None = None
     full_sha256: str | None = None
+    guard: GuardRule | str | None = None
 
     @property
     def checkpoint_sha256(self) -> str:
@@ -114,8 +121,10 @@ def write_artifact(
     Errors: MissingBackendError; GateError where int8 is too loud; InputError where the given plan is of another model.
     """
     written = write_model(source.model, recipe, calibration, folder, search=search, progress=progress)
+    work_list(written.program, recipe, written.integer).write(folder / WORK_FILE)
     golden = write_golden(source, recipe, folder)
     artifact = describe(source, recipe, written, folder, golden=golden, calibration=calibration)
+    artifact = with_guard(artifact, source, recipe, calibration, progress=progress)
     artifact = with_memory(artifact, require_target(recipe), folder)
     artifact.write(folder / FILE_NAME)
     return artifact
@@ -123,11 +132,12 @@ def write_artifact(
 
 @dataclass(frozen=True)
 class Written:
-    """The program as its target prepared it, what was written, and what float16 has to hold."""
+    """The program as its target prepared it, what was written, what float16 has to hold, and what is in 8 bits."""
 
     program: Program
     exported: Exported
     overflow: tuple[OverflowBound, ...] = ()
+    integer: frozenset[str] = frozenset()
 
 
 def write_model(
@@ -147,6 +157,7 @@ def write_model(
     prepared = target.prepare(lower(model.network, guard=recipe.guard, gates_input=recipe.gates_input), recipe)
     crops: tuple[Crop, ...] = ()
     overflow: tuple[OverflowBound, ...] = ()
+    integer: frozenset[str] = frozenset()
     if recipe.half:
         settled = settle(model, recipe, calibration, progress=progress)
         prepared, overflow = with_islands(prepared, settled.placed.added), settled.overflow
@@ -163,6 +174,7 @@ def write_model(
                 raise InputError("the precision plan is of another model", "give the precision.json of this model")
             plan = plan.model_copy(update={"model_sha256": model.sha256})
             plan.write(folder / PLAN_FILE)
+            integer = frozenset(plan.integer)
             for doubt in _doubts(plan, recipe):
                 search.say(f"warning: {doubt}")
         case Precision.FLOAT32 | Precision.FLOAT16 | Precision.BFLOAT16:
@@ -176,7 +188,7 @@ def write_model(
     exported = target.export(prepared, recipe, [crop.image for crop in crops], folder)
     if weights is not None:
         exported = exported.model_copy(update={"skipped": (*exported.skipped, *weights.skipped)})
-    return Written(prepared, exported, overflow)
+    return Written(prepared, exported, overflow, integer)
 
 
 def weight_plan_of(
@@ -256,6 +268,21 @@ def settle(model: LoadedModel, recipe: Recipe, calibration: Dataset, *, progress
     program = target_of(recipe.target).prepare(lower(model.network, guard=recipe.guard), recipe)
     samples = calibration.samples or read_data(bundled("calibration", "demo")).samples
     return settle_islands(program, samples[0].load().input, island_sizes(recipe), progress=progress)
+
+
+def with_guard(
+    artifact: Artifact, source: Source, recipe: Recipe, calibration: Dataset, *, progress: Progress = silent
+) -> Artifact:
+    """The artifact with the rule that tells foreign pictures, or with the reason why there is none."""
+    rule = source.guard
+    if not recipe.guard:
+        rule = "the recipe keeps no guard"
+    elif rule is None:
+        rule = calibrate_guard(source.model, calibration, progress=progress)
+    if isinstance(rule, str):
+        skipped = (*artifact.skipped, Skipped(what="guard", reason=rule))
+        return artifact.model_copy(update={"skipped": skipped})
+    return artifact.model_copy(update={"guard": rule})
 
 
 def with_memory(artifact: Artifact, target: Target, folder: Path) -> Artifact:

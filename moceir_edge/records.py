@@ -99,7 +99,15 @@ def output_error(path: Path, error: OSError) -> OutputError | None:
         return OutputError(f"{path}: no permission to write", "choose a folder that you may write to")
     if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EEXIST):
         return OutputError(f"{path}: cannot be written: {error.strerror}", "choose another name")
+    if error.errno == errno.ENOENT and _was_to_be_made(error.filename, path):
+        return OutputError(f"{path}: cannot be written: {error.filename} cannot be made", "choose another folder")
     return None
+
+
+def _was_to_be_made(missing: object, path: Path) -> bool:
+    """Whether what is missing is a folder above an output, or its unfinished file, and not something that is read."""
+    place = Path(str(missing))
+    return place in path.parents or place.name.startswith(TEMPORARY)
 
 
 @contextmanager

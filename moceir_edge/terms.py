@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Protocol, TypeVar
@@ -100,3 +101,11 @@ def tasks_from_names(names: Iterable[str]) -> tuple[Task, ...]:
         else:
             raise InputError(f"unknown task '{name}'", f"use one of {', '.join(TASK_NAMES)}")
     return tuple(task for task in Task if task in wanted)
+
+
+def size_from_text(text: str) -> tuple[int, int]:
+    """(height, width) from width x height, as in "640x480", in which every size is printed; else InputError."""
+    found = re.fullmatch(r"([0-9]{1,6})x([0-9]{1,6})", text)
+    if found is None:
+        raise InputError(f"'{text}' is no size", "give width x height, as in 640x480")
+    return int(found[2]), int(found[1])

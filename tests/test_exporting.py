@@ -20,7 +20,7 @@ from moceir_edge.compress.safety import Allowed, Simulated
 from moceir_edge.compress.weight_plan import WEIGHTS_FILE, WeightPlan
 from moceir_edge.demonstration import MODEL
 from moceir_edge.errors import GateError, InputError
-from moceir_edge.exporting import Search, Source, with_memory, write_artifact, write_model
+from moceir_edge.exporting import Search, Source, with_guard, with_memory, write_artifact, write_model
 from moceir_edge.metrics import psnr_db
 from moceir_edge.network.checkpoint import LoadedModel, load
 from moceir_edge.parity import verify
@@ -51,6 +51,16 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> tuple[LoadedModel, Art
     picture = sample("derain/0", noise(0, height=SIZE[0], width=SIZE[1]))
     source = Source(model, model, (Task.DERAIN,))
     return model, write_artifact(source, recipe("onnx", "float16", size=SIZE), dataset(picture), folder), folder
+
+
+def test_an_artifact_without_guard_says_why(artifact: tuple[LoadedModel, Artifact, Path]) -> None:
+    """One photograph makes no limit; a recipe may want none."""
+    model, found, _ = artifact
+    assert found.guard is None
+    assert "1 choosing photographs are too few for a threshold, it takes 3" in [item.reason for item in found.skipped]
+    source = Source(model, model, (Task.DERAIN,))
+    unguarded = with_guard(found, source, recipe("onnx", guard=False), dataset())
+    assert unguarded.skipped[-1].reason == "the recipe keeps no guard"
 
 
 def test_islands_of_the_export_are_those_of_the_artifact(artifact: tuple[LoadedModel, Artifact, Path]) -> None:

@@ -18,6 +18,7 @@ from moceir_edge.artifacts import read_artifact
 from moceir_edge.data.stress import STRESS
 from moceir_edge.demonstration import MODEL
 from moceir_edge.errors import OutputError, RecipeError
+from moceir_edge.guard_calibration import GuardFacts
 from moceir_edge.network.checkpoint import load
 from moceir_edge.recipe.schema import Recipe
 from moceir_edge.resources import find_resource
@@ -25,7 +26,7 @@ from moceir_edge.run_folder import RunFolder
 from moceir_edge.stages import PipelineRequest, PipelineResult, named_recipes, pipeline
 from moceir_edge.terms import Task
 
-STAGES = ("model", "data", "routing", "slim", "export-small", "reference", "verify-small")
+STAGES = ("model", "data", "routing", "slim", "guard", "export-small", "reference", "verify-small")
 RECIPE = "target: onnx\nprecision: float16\ngolden: 1\noverflow_size: [64, 64]\n"
 
 
@@ -69,6 +70,16 @@ def test_float16_is_bounded_and_memory_measured(finished: tuple[Path, PipelineRe
     assert max(found.bound for found in artifact.overflow) < 100
     assert artifact.islands
     assert artifact.memory is not None
+
+
+def test_the_guard_is_calibrated_and_tried_on_other_tasks(finished: tuple[Path, PipelineResult]) -> None:
+    """Its rule is in the artifact, calls darkness foreign, and the report shows the curve."""
+    folder, _ = finished
+    facts = GuardFacts.read(folder / "run" / "guard.json")
+    assert read_artifact(folder / "run" / "small").guard == facts.rule
+    (dark,) = [row for row in facts.by_task if row.task is Task.LOWLIGHT]
+    assert dark.alarms == dark.area == 1
+    assert "ROC curves of the guard" in (folder / "run" / "report.html").read_text(encoding="utf-8")
 
 
 def test_second_run_reuses_every_stage(finished: tuple[Path, PipelineResult]) -> None:

@@ -11,8 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from moceir_edge.arm.check import CPUS, ArmCheck, check_on_arm, record_proof
+from moceir_edge.arm.check import CPUS, ArmCheck, check_on_arm
 from moceir_edge.arm.sysroot import set_up
+from moceir_edge.artifacts import record_proof
 from moceir_edge.errors import ArtifactError, GateError, MoceirEdgeError
 from moceir_edge.records import output_error, refuse_existing
 from moceir_edge.terms import GateState
@@ -59,7 +60,7 @@ def _check(given: argparse.Namespace) -> None:
     if given.out is not None:
         check.write(given.out)
     if given.record:
-        record_proof(given.artifact, check)
+        record_proof(given.artifact, "emulated", check.proof)
     said = f"{given.artifact}: {'; '.join(gate.text for gate in check.gates)}"
     if check.state is GateState.FAILED:
         raise GateError(said, "Arm kernels give another picture: do not ship it")

@@ -13,7 +13,7 @@ import numpy as np
 
 from moceir_edge.arm.packages import ONNXRUNTIME
 from moceir_edge.arm.sysroot import qemu_of, read_sysroot, repair
-from moceir_edge.artifacts import FILE_NAME, Artifact, GateResult, Golden, Proof, artifact_sha256, read_artifact
+from moceir_edge.artifacts import Artifact, GateResult, Golden, Proof, artifact_sha256, read_artifact
 from moceir_edge.data.samples import read_data
 from moceir_edge.errors import ArtifactError, InputError
 from moceir_edge.metrics import WORST_DB, finite, psnr_db, quality_db
@@ -128,16 +128,6 @@ def gates_of(pictures: tuple[ArmPicture, ...], precision: Precision) -> tuple[Ga
         return (judged("arm", name, worst, CHANGE_DB, unit="dB", at_least=False, reason=reason),)
     lowest = min(EQUAL_DB if picture.parity_db is None else picture.parity_db for picture in pictures)
     return (judged("arm", "parity with this machine, worst picture", lowest, PARITY_DB, unit="dB", at_least=True),)
-
-
-def record_proof(path: Path, check: ArmCheck) -> None:
-    """Write the proof into artifact.json, where the report finds it; the artifact's hash stays what it was.
-
-    Exporting again, or another run over the folder of the run, makes one without.
-    """
-    artifact = read_artifact(path)
-    proofs = artifact.proofs.model_copy(update={"emulated": check.proof})
-    artifact.model_copy(update={"proofs": proofs}).write(path / FILE_NAME)
 
 
 def _refuse_others(path: Path, artifact: Artifact, cpu: str) -> None:

@@ -238,6 +238,10 @@ def frontier(
     max_loss_db: Annotated[
         float | None, typer.Option(metavar="N", help="Pick the fastest that loses at most N dB.")
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A device profile: compare, and limit, its predicted bound of the latency."),
+    ] = None,
     threads: Threads = None,
     force: Force = False,
 ) -> None:
@@ -262,6 +266,7 @@ def frontier(
             shares=tuple(keep_macs or SHARES),
             recipes=named_recipes(recipe or ()),
             ceiling=ceiling,
+            device=device,
             threads=threads,
         )
         result = run_frontier(request, force=force, progress=console.progress, say=console.say)
@@ -334,29 +339,35 @@ def evaluate(path: ModelOrArtifact, data: Data, task: Tasks = None, threads: Thr
         from moceir_edge.cli.texts import evaluation_text
         from moceir_edge.evaluating import evaluate as run_evaluate
 
-        result = run_evaluate(path, data, tasks=_tasks(task), threads=threads, progress=console.progress)
+        result = run_evaluate(
+            path, data, tasks=_tasks(task), threads=threads, progress=console.progress, say=console.say
+        )
     console.result(result.model_dump(mode="json"), evaluation_text(result))
 
 
 @app.command(**_example("restore artifact photos --out restored"))
 def restore(
     path: ModelOrArtifact,
-    pictures: Annotated[list[Path], typer.Argument(metavar="IMAGE|FOLDER...")],
+    pictures: Annotated[list[Path], typer.Argument(metavar="IMAGE|VIDEO|FOLDER...")],
     out: Out,
     task: Annotated[str | None, typer.Option(help="Refuse a model that was not made for this task.")] = None,
     tile: Annotated[str, typer.Option(help="auto, or the side of the tiles in pixels.")] = "auto",
     memory: Annotated[
         float | None,
-        typer.Option(metavar="MIB", help="Memory that automatic tiles stay below; without it half of what is free."),
+        typer.Option(
+            metavar="MIB",
+            help="Memory that automatic tiles stay below; without it 1.5 GB, or half of what is free if that is less.",
+        ),
     ] = None,
     threads: Threads = None,
     strength: Annotated[float, typer.Option(help="0 keeps the picture, 1 restores it.")] = 1.0,
+    sequence: Annotated[bool, typer.Option("--sequence", help="A folder's pictures are the frames of a film.")] = False,
     force: Force = False,
 ) -> None:
-    """Restore pictures of any size, and folders of them."""
+    """Restore pictures of any size, folders of them, and videos."""
     console = _console()
     with Shielded():
-        from moceir_edge.restoring import restore as run_restore
+        from moceir_edge.streaming.restore import restore as run_restore
 
         wanted = _tasks([task] if task else None)
         result = run_restore(
@@ -368,12 +379,12 @@ def restore(
             memory_mib=memory,
             threads=threads,
             strength=strength,
+            sequence=sequence,
             force=force,
             progress=console.progress,
             say=console.say,
         )
-    lines = [f"{source} -> {place}" for source, place in result.written.items()]
-    console.result(result.model_dump(mode="json"), "\n".join(lines) or "nothing was restored")
+    console.result(result.model_dump(mode="json"), result.text)
 
 
 def _tile(text: str) -> int | None:
@@ -468,6 +479,86 @@ def bench(
     console.result(result.model_dump(mode="json"), bench_text(result))
 
 
+@app.command(**_example("profile artifact --seconds 20 --out results"))
+def profile(
+    source: Annotated[
+        Path | None, typer.Argument(metavar="ARTIFACT|BUNDLE", help="What export or bundle wrote.")
+    ] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="here (without this), ssh://user@host[:port], adb[:SERIAL]; the name of a device profile, without an "
+            "address, gives its predicted bound. May be repeated."
+        ),
+    ] = None,
+    device_profile: Annotated[
+        str | None, typer.Option("--profile", metavar="NAME", help="Device profile that an ARTIFACT is bundled for.")
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="A B", help="Two results, or folders of them: is B slower or faster than A?"),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="ARTIFACT|BUNDLE", help="Run this one (B) in turns with the other (A), here, and compare."
+        ),
+    ] = None,
+    imported: Annotated[
+        Path | None,
+        typer.Option(
+            "--import",
+            metavar="RESULT",
+            help="Check and show what a runner elsewhere wrote; with ARTIFACT, note in its artifact.json that a device "
+            "executed it.",
+        ),
+    ] = None,
+    batterystats: Annotated[
+        Path | None, typer.Option(metavar="DUMP", help="With --import: what adb shell dumpsys batterystats printed.")
+    ] = None,
+    uid: Annotated[str | None, typer.Option(help="With --batterystats: the app's user id in it, as in u0a134.")] = None,
+    volts: Annotated[float, typer.Option(help="With --batterystats: the battery's nominal voltage.")] = 3.85,
+    runs: Annotated[int | None, typer.Option(metavar="N", help="So many timed runs.")] = None,
+    seconds: Annotated[float | None, typer.Option(metavar="S", help="At least so long; 10 without this.")] = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Width and height of the picture.")] = None,
+    threads: Threads = None,
+    rounds: Annotated[int, typer.Option(metavar="N", help="Pairs of runs of --against.")] = 120,
+    python: Annotated[str, typer.Option(help="Python of the devices, by name or path.")] = "python3",
+    require_signature: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PUBLIC_KEY",
+            help="Run nothing of a BUNDLE, here or on a device, that the owner of this public Ed25519 key, a PEM file, "
+            "has not signed.",
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Keep each result as a file in it.")] = None,
+) -> int:
+    """How fast, accurate, large and hungry a model is, here and on devices; and whether another one is slower."""
+    from moceir_edge.cli.profiling import ProfileWords, run_profiling
+
+    words = ProfileWords(
+        source=source,
+        devices=tuple(device or ()),
+        device_profile=device_profile,
+        compare=compare,
+        against=against,
+        imported=imported,
+        batterystats=batterystats,
+        uid=uid,
+        volts=volts,
+        runs=runs,
+        seconds=seconds,
+        size=size,
+        threads=threads,
+        rounds=rounds,
+        python=python,
+        public_key=require_signature,
+        out=out,
+    )
+    return run_profiling(words, _console())
+
+
 @app.command(**_example("train --config tiny --data pictures --out run/tiny"))
 def train(
     config: Annotated[str, typer.Option(help="A training file, or three_tasks, five_tasks, composite, tiny(_fine).")],
@@ -486,6 +577,42 @@ def train(
 
         result = run_train(config, out, data=data, say=console.say, progress=console.progress)
     console.result(result.model_dump(mode="json"), trained_text(result))
+
+
+_SIGNING = (
+    "To sign: openssl genpkey -algorithm ed25519 -out key.pem, then --sign key.pem; for the device: "
+    "openssl pkey -in key.pem -pubout -out public.pem, then ./run.sh check --require-signature public.pem"
+)
+
+
+@app.command(
+    epilog=f"Example: moceir-edge bundle artifact --device x86_laptop --out a.tar.gz  |  {_SIGNING}  |  {EVERYWHERE}"
+)
+def bundle(
+    path: ArtifactFolder,
+    device: Annotated[str, typer.Option(help="A device profile: its name, or a file.")],
+    out: Annotated[Path, typer.Option(help="The bundle, a .tar.gz.")],
+    sign: Annotated[
+        Path | None, typer.Option(metavar="KEY", help="Sign with this private Ed25519 key, a PEM file.")
+    ] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(help="Golden pictures from this folder, instead of public-domain ones.")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="With --pictures: the MODEL that the artifact was made from.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """One file for a device: artifact, golden pictures and a runner that checks and times them there."""
+    console = _console()
+    with Shielded():
+        from moceir_edge.bundling.bundle import bundle as run_bundle
+        from moceir_edge.cli.texts import bundle_text
+
+        result = run_bundle(
+            path, device, out, sign=sign, pictures=pictures, reference=reference, force=force, say=console.say
+        )
+    console.result(result.model_dump(mode="json"), bundle_text(result))
 
 
 @app.command(**_example("report run"))

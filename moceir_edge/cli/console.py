@@ -20,6 +20,18 @@ INTERRUPTED = 130
 """What shells give a program that Ctrl-C has ended."""
 
 
+def printable(text: str) -> str:
+    """The text with escapes in place of what a terminal would obey, or show as nothing; lines and tabs stay.
+
+    Devices and files say what they like: it is shown, and moves no cursor and sets no title.
+    """
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else _escape(sign) for sign in text)
+
+
+def _escape(sign: str) -> str:
+    return sign.encode("unicode_escape").decode("ascii")
+
+
 @dataclass
 class Console:
     """How to talk: as JSON, loud or quiet, and into which log file; speaks: whether at all, beside errors."""
@@ -38,7 +50,7 @@ class Console:
     def say(self, text: str) -> None:
         """A line for people, on stderr and in the log."""
         if self.speaks and not self.quiet:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
+            print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
         self.write_log(text)
 
     def log_into(self, path: Path) -> None:
@@ -57,7 +69,7 @@ class Console:
             return
         try:
             with self.log.open("a", encoding="utf-8") as stream:
-                stream.write(f"{time.monotonic() - self._started:8.1f} s  {text}\n")
+                stream.write(f"{time.monotonic() - self._started:8.1f} s  {printable(text)}\n")
         except OSError as error:
             log, self.log = self.log, None
             self.say(f"{log}: the log ends here: {error.strerror}")
@@ -65,7 +77,7 @@ class Console:
     def result(self, value: dict[str, Any], text: str) -> None:
         """The one result: the JSON object on stdout, or its text."""
         if self.speaks:
-            print(json.dumps(value, indent=1) if self.as_json else text, flush=True)  # noqa: T201
+            print(json.dumps(value, indent=1) if self.as_json else printable(text), flush=True)  # noqa: T201
             self.write_log(text)
 
     def progress(self, items: Sequence[Item], label: str, /) -> Iterator[Item]:
@@ -90,7 +102,7 @@ def _bar(items: Sequence[Item], label: str) -> Iterator[Item]:
     from rich.console import Console as RichConsole
     from rich.progress import track
 
-    yield from track(items, description=label, console=RichConsole(stderr=True), transient=True)
+    yield from track(items, description=printable(label), console=RichConsole(stderr=True), transient=True)
 
 
 class Shielded:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from moceir_edge.cli.console import INTERRUPTED, Console
+from moceir_edge.cli.console import INTERRUPTED, Console, printable
 from moceir_edge.errors import InputError, MoceirEdgeError
 
 FLAGS = {
@@ -20,6 +21,9 @@ FLAGS = {
     "-q": "quiet",
     "--quiet": "quiet",
 }
+
+CONTINUING = frozenset(("demo", "narrow", "frontier", "export", "pipeline", "train"))
+"""Commands that keep what they have made in a folder, and go on from it."""
 
 UsageError: type[Any] = typer.BadParameter.__mro__[1]
 """What typer raises for words it does not know; newer versions carry a click of their own."""
@@ -32,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command; returns the exit code."""
-    console = Console()
+    console, rest = Console(), arguments
     try:
         rest = _take_common(arguments, console)
         from moceir_edge.cli.commands import application
@@ -45,12 +49,21 @@ def run(arguments: list[str]) -> int:
     except UsageError as error:
         return _failed(console, error.format_message(), f"see {_asked(error)} --help", code=2)
     except (KeyboardInterrupt, typer.Abort):
-        return _failed(console, "interrupted", "start it again; a run continues where it stopped", code=INTERRUPTED)
+        return _failed(console, "interrupted", _start_again(rest[:1]), code=INTERRUPTED)
     except OSError as error:
         return _system_refused(console, error)
     except Exception as error:  # noqa: BLE001 (the last line of defence: no traceback for people)
         return _own_fault(console, error)
     return code
+
+
+def _start_again(command: Sequence[str]) -> str:
+    """What to do after Ctrl-C, by the command."""
+    if CONTINUING.intersection(command):
+        return "start it again; a run continues where it stopped"
+    if "restore" in command:
+        return "start it again with --force; that restores what is written again"
+    return "start it again"
 
 
 def _take_common(arguments: list[str], console: Console) -> list[str]:
@@ -91,7 +104,7 @@ def _failed(console: Console, what: str, remedy: str, *, code: int, **more: Any)
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))
 
 
 def _system_refused(console: Console, error: OSError) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from moceir_edge.bundling.bundle import Bundled
 from moceir_edge.evaluating import Evaluation
 from moceir_edge.health import Health
 from moceir_edge.inspecting import Inspection
@@ -177,4 +178,16 @@ def narrow_text(found: Narrowed) -> str:
         numbers.append((row.worst_loss_db, 7, 3))
         name = row.task if row.set_name is None else f"  {row.set_name}"
         lines.append(f"{name:<12} {row.n:>3} " + " ".join(_number(*number) for number in numbers))
+    return "\n".join(lines)
+
+
+def bundle_text(result: Bundled) -> str:
+    """The file, what a device has to reach, and what is to be done there."""
+    signed = "signed" if result.signed else "not signed"
+    lines = [f"wrote {result.path}: {result.files} files, {result.size_bytes / 2**20:.1f} MiB, {signed}"]
+    for golden in result.golden:
+        floor = "no floor" if golden.floor_db is None else f"at least {golden.floor_db:g} dB to the full model"
+        lines.append(f"  golden {golden.name}: {floor}")
+    lines.extend(f"  {note}" for note in result.notes)
+    lines.append(f"on the device: tar xzf {Path(result.path).name} && cd {result.name} && cat README.md")
     return "\n".join(lines)

@@ -154,6 +154,15 @@ class Recipe(Record):
         return self.precision is Precision.FLOAT16 or (self.precision is Precision.INT8 and self.target in among)
 
     @property
+    def floats(self) -> Precision:
+        """What is computed in that is neither in 8 bits nor a float32 island."""
+        if not self.precision.in_8_bits:
+            return self.precision
+        if self.target is TargetName.OPENVINO:
+            return Precision(self.openvino_options.floats)
+        return Precision.FLOAT16 if self.half else Precision.FLOAT32
+
+    @property
     def only_half(self) -> bool:
         """Whether the target has nothing wider than float16, so that there can be no float32 island."""
         return self.target is TargetName.QNN

@@ -8,8 +8,10 @@ import jinja2
 
 from moceir_edge.records import replacing_file
 from moceir_edge.reporting.contents import Page, Paragraph, Tone, say
+from moceir_edge.reporting.devices import devices
 from moceir_edge.reporting.experts import routing
 from moceir_edge.reporting.gallery import pictures
+from moceir_edge.reporting.guard import guard
 from moceir_edge.reporting.need import noise, relevance
 from moceir_edge.reporting.origin import origin
 from moceir_edge.reporting.plan import plan
@@ -22,7 +24,7 @@ from moceir_edge.reporting.truth import truth_text
 from moceir_edge.reporting.verdict import card, gates, idle_tasks
 
 FILE_NAME, TRUTH = "report.html", "truth.md"
-SECTIONS = (pictures, quality, sizes, routing, relevance, noise, plan, precision, gates, proofs, origin)
+SECTIONS = (pictures, quality, sizes, routing, relevance, noise, plan, guard, precision, gates, devices, proofs, origin)
 """In the order in which a person wants them."""
 
 

@@ -1,4 +1,4 @@
-"""The plan: what stays in every layer and why, how far the evidence reaches, and what the guard costs and can say."""
+"""The plan: what stays in every layer and why, how far the evidence reaches, what the guard costs."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def plan(run: Run) -> Section:
         *_without_experts(run, facts.plan),
         Heading("How far the evidence reaches"),
         *_bound(run, facts),
-        Heading("The guard"),
+        Heading("What the guard costs"),
         *_guard(run, facts),
     )
     return Section("plan", title, parts)
 
 
 def is_blind(layer: LayerPlan) -> bool:
-    """Whether a layer serves every choice, so that its guard always agrees."""
+    """Whether a layer serves every choice, so that it always agrees."""
     return len(layer.served) == layer.experts
 
 
@@ -140,8 +140,8 @@ def _blindness(chosen: PruningPlan) -> list[Part]:
         return []
     if len(blind) == len(chosen.layers):
         text = (
-            "The guard can say nothing here: the shortcut serves every choice of every layer, so its agreement is "
-            "always 1, whatever picture comes. A picture from outside the tasks will not be noticed."
+            "Agreement can say nothing here: the shortcut serves every choice of every layer, so it is always 1, "
+            "whatever picture comes. Only the scores themselves can tell: see the guard in use."
         )
         return [say(text, tone=Tone.UNSURE)]
     names = joined([(Code(layer.layer),) for layer in blind])
@@ -149,7 +149,7 @@ def _blindness(chosen: PruningPlan) -> list[Part]:
         say(
             f"In {len(blind)} of {len(chosen.layers)} layers (",
             *names,
-            ") every choice is served, so the guard can say nothing there; the other layers carry its answer alone.",
+            ") every choice is served, so agreement says nothing of them; the guard goes by the scores of all layers.",
             tone=Tone.UNSURE,
         )
     ]

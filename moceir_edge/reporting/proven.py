@@ -24,7 +24,7 @@ def proofs(run: Run) -> Section:
         sentences = (*unproven(recipe), *_shown(recipe))
         if sentences:
             parts.extend((Heading(recipe.name), Listing(sentences)))
-    parts.append(say("This run measured no power and no temperature, and no latency on a quiet machine: bench does."))
+    parts.append(say("The stages themselves measure no power, no heat and no quiet latency: profile and bench do."))
     return Section("unproven", "What has been proven, and what has not", tuple(parts))
 
 

@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 from moceir_edge.artifacts import FILE_NAME, Artifact
 from moceir_edge.compress.precision import PrecisionPlan
 from moceir_edge.compress.weight_plan import WEIGHTS_FILE, WeightPlan
+from moceir_edge.device_result import ProfileResult
 from moceir_edge.errors import ArtifactError, InputError
+from moceir_edge.guard_calibration import GuardFacts
 from moceir_edge.parity.reference import Reference
 from moceir_edge.parity.verify import Verification
 from moceir_edge.records import Record
@@ -23,6 +25,9 @@ from moceir_edge.targets.to_onnx import PLAN_FILE
 
 R = TypeVar("R", bound=Record)
 DASH = "–"
+
+PROFILES = "profiles"
+"""Folder of a run that keeps what `profile` wrote."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class RecipeRun:
 
 @dataclass(frozen=True)
 class Run:
-    """documents: raw JSON by path without ending; missing, unfit: sentences."""
+    """documents: raw JSON by path without ending; profiles: what devices said; missing, unfit: sentences."""
 
     folder: Path
     documents: Mapping[str, Any]
@@ -55,8 +60,10 @@ class Run:
     data: DataFacts | None
     routing: Routing | None
     slim: SlimFacts | None
+    guard: GuardFacts | None
     references: Mapping[str, Reference]
     recipes: tuple[RecipeRun, ...]
+    profiles: Mapping[str, ProfileResult]
     missing: tuple[str, ...]
     unfit: tuple[str, ...]
 
@@ -110,6 +117,11 @@ class _Reader:
             units=self.record(f"{beside}/{Path(UNITS_FILE).stem}", ComputeUnits, needed=False),
         )
 
+    def profiles(self) -> dict[str, ProfileResult]:
+        names = [f"{PROFILES}/{path.stem}" for path in sorted((self.folder / PROFILES).glob("*.json"))]
+        found = {name: self.record(name, ProfileResult) for name in names}
+        return {name: result for name, result in found.items() if result is not None}
+
 
 def read_run(folder: Path) -> Run:
     """Read what is there; InputError if nothing of a run is."""
@@ -119,6 +131,7 @@ def read_run(folder: Path) -> Run:
     reader = _Reader(folder)
     model, data = reader.record("model", ModelFacts), reader.record("data", DataFacts)
     routing, slim = reader.record("routing", Routing), reader.record("slim", SlimFacts)
+    guard = reader.record("guard", GuardFacts)
     if not names:
         reader.missing.append("no recipe has been exported")
     recipes = tuple(reader.recipe(name) for name in names)
@@ -136,8 +149,10 @@ def read_run(folder: Path) -> Run:
         data=data,
         routing=routing,
         slim=slim,
+        guard=guard,
         references=references,
         recipes=recipes,
+        profiles=reader.profiles(),
         missing=tuple(reader.missing),
         unfit=_unfit(model, routing, slim, recipes),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from moceir_edge.program.lower import IMAGE, RESTORED
+from moceir_edge.program.program import IMAGE, RESTORED
 from moceir_edge.runner import Image, Outputs, outputs_from_arrays
 from moceir_edge.targets import coreml_library
 from moceir_edge.targets.mil_execute import MilExecutor

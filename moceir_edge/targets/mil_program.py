@@ -13,8 +13,7 @@ import numpy as np
 
 from moceir_edge.compress.ranges import Ranges
 from moceir_edge.program.execute import shapes
-from moceir_edge.program.lower import RESTORED
-from moceir_edge.program.program import Program
+from moceir_edge.program.program import RESTORED, Program
 from moceir_edge.recipe.schema import Size
 from moceir_edge.targets.mil_emitter import Emitter, Value
 from moceir_edge.targets.mil_operations import write

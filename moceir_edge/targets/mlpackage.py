@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from moceir_edge.errors import ArtifactError
-from moceir_edge.program.lower import IMAGE, RESTORED
+from moceir_edge.program.program import IMAGE, RESTORED
 from moceir_edge.records import sha256_of_file
 from moceir_edge.targets import coreml_library
 

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from moceir_edge.program.execute import shapes
-from moceir_edge.program.lower import AGREEMENT, GATES, IMAGE, RESTORED, SCORES
-from moceir_edge.program.program import Kind, Operation, Program
+from moceir_edge.program.program import AGREEMENT, CHOSEN, GATES, IMAGE, RESTORED, SCORES, Kind, Operation, Program
 from moceir_edge.terms import SIZE_MULTIPLE
 
 IR_VERSION = 8
@@ -101,6 +100,7 @@ class _Graph:
             RESTORED: (1, 3, height, width),
             AGREEMENT: (1,),
             SCORES: (1, len(self.program.layers), self.program.experts),
+            CHOSEN: (1, len(self.program.layers), self.program.experts),
         }
         return [helper.make_tensor_value_info(n, TensorProto.FLOAT, known[n]) for n in self.program.outputs]
 

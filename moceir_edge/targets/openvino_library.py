@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from moceir_edge.errors import ArtifactError, MissingBackendError
-from moceir_edge.program.lower import GATES, IMAGE
+from moceir_edge.program.program import GATES, IMAGE
 from moceir_edge.runner import Image, Outputs, outputs_from_arrays
 from moceir_edge.terms import Precision
 

@@ -5,30 +5,30 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from moceir_edge.artifacts import Artifact, Estimate, Interface, Proofs, Tensor
-from moceir_edge.compress.group_costs import GroupCosts
-from moceir_edge.compress.groups import Group
-from moceir_edge.compress.ranges import Ranges
 from moceir_edge.errors import ArtifactError
 from moceir_edge.memory import Memory
-from moceir_edge.program.lower import AGREEMENT, GATES, IMAGE, RESTORED, SCORES
-from moceir_edge.program.program import Program
+from moceir_edge.program.program import AGREEMENT, CHOSEN, GATES, IMAGE, RESTORED, SCORES, Program
 from moceir_edge.recipe.schema import Recipe
 from moceir_edge.records import Record, Skipped
 from moceir_edge.runner import Runner
 from moceir_edge.terms import Progress, TargetName
 
+if TYPE_CHECKING:  # they load PyTorch, and running an artifact does without
+    from moceir_edge.compress.group_costs import GroupCosts
+    from moceir_edge.compress.groups import Group
+    from moceir_edge.compress.ranges import Ranges
+
 Calibration = Sequence[NDArray[np.float32]]
 """Crops (1, 3, H, W) float32 in [0, 1] of choosing pictures."""
 
-
-Timer = Callable[[Program, Sequence[Group], Mapping[str, Ranges], Progress], GroupCosts]
+Timer: TypeAlias = "Callable[[Program, Sequence[Group], Mapping[str, Ranges], Progress], GroupCosts]"
 """Times every choice of every group, whose convolutions read and write values of the given ranges."""
 
 COUNT_SIZE = (256, 256)
@@ -126,10 +126,14 @@ def interface_of(program: Program, recipe: Recipe) -> Interface:
     layers, experts = len(program.layers), program.experts
     meanings: dict[str, tuple[Shape, str]] = {
         IMAGE: ((1, 3, height, width), "RGB picture in [0, 1]"),
-        GATES: ((1, layers, experts), "weight of each expert in each routed layer, decided by the caller"),
+        GATES: (
+            (1, layers, experts),
+            "weight of each expert in each routed layer; where all are 0, its router decides",
+        ),
         RESTORED: ((1, 3, height, width), "restored picture, not clipped"),
-        AGREEMENT: ((1,), "share of routed layers whose first choice is served: below 1 means out of domain"),
-        SCORES: ((1, layers, experts), "router scores"),
+        AGREEMENT: ((1,), "share of routed layers whose first choice is served"),
+        SCORES: ((1, layers, experts), "router scores; `guard` tells by them whether a picture is foreign"),
+        CHOSEN: ((1, layers, experts), "weights that were used: given as gates, they make another tile alike"),
     }
 
     def tensors(names: Sequence[str]) -> tuple[Tensor, ...]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from moceir_edge.program.lower import IMAGE
 from moceir_edge.program.macs import macs_by_operation
-from moceir_edge.program.program import Program
+from moceir_edge.program.program import IMAGE, Program
 from moceir_edge.recipe.schema import Recipe
 from moceir_edge.records import Record
 from moceir_edge.targets.tensorrt_releases import DEQUANTIZE, QUANTIZE, Release, has_fp8, needs, reading

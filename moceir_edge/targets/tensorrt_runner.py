@@ -9,8 +9,7 @@ import torch
 
 from moceir_edge.artifacts import Proof
 from moceir_edge.errors import ArtifactError
-from moceir_edge.program.lower import GATES, IMAGE
-from moceir_edge.program.program import Program
+from moceir_edge.program.program import GATES, IMAGE, Program
 from moceir_edge.runner import Image, Outputs, outputs_from_arrays
 from moceir_edge.targets.tensorrt_api import Library, kept_log
 from moceir_edge.terms import GateState

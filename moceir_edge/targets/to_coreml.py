@@ -23,9 +23,8 @@ from moceir_edge.compress.stored_weights import weights_in_words
 from moceir_edge.errors import RecipeError
 from moceir_edge.memory import Memory
 from moceir_edge.metrics import psnr_db
-from moceir_edge.program.lower import RESTORED
 from moceir_edge.program.macs import macs_by_operation
-from moceir_edge.program.program import Program
+from moceir_edge.program.program import RESTORED, Program
 from moceir_edge.recipe.schema import Recipe, Size
 from moceir_edge.runner import ProgramRunner, Runner
 from moceir_edge.targets import coreml_library

@@ -11,13 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moceir_edge.artifacts import Artifact, Estimate, Proof, Proofs
-from moceir_edge.compress.ranges import Ranges
 from moceir_edge.memory import Memory
 from moceir_edge.processor import cores, is_arm
-from moceir_edge.program.lower import IMAGE
-from moceir_edge.program.macs import macs_by_operation
-from moceir_edge.program.passes.fold_norms import fold_norms
-from moceir_edge.program.program import Program
+from moceir_edge.program.program import IMAGE, Program
 from moceir_edge.recipe.schema import Recipe
 from moceir_edge.records import Skipped
 from moceir_edge.runner import Runner
@@ -30,6 +26,8 @@ from moceir_edge.terms import GateState, Precision, TargetName
 
 if TYPE_CHECKING:
     import onnx
+
+    from moceir_edge.compress.ranges import Ranges
 
 MODEL_FILE = "model.onnx"
 PLAN_FILE = "precision.json"
@@ -95,6 +93,8 @@ class _Onnx:
         return f"{', '.join(absent)} not installed: {REPAIR}" if absent else None
 
     def prepare(self, program: Program, recipe: Recipe) -> Program:
+        from moceir_edge.program.passes.fold_norms import fold_norms
+
         return fold_norms(program)
 
     def timer(self, recipe: Recipe) -> Timer | str:
@@ -160,6 +160,7 @@ def _in_ort_format(model: Path, *, for_cpu: bool) -> Path:
 
 def _estimates(program: Program, recipe: Recipe, path: Path) -> tuple[Estimate, ...]:
     """Of the providers that the recipe names and this machine lacks; for phones, of all that phones have."""
+    from moceir_edge.program.macs import macs_by_operation
     from moceir_edge.targets.provider_estimates import estimates
 
     options = recipe.onnx_options
@@ -174,6 +175,7 @@ def measured_integer_share(program: Program, path: Path, size: tuple[int, int], 
     """
     import onnx
 
+    from moceir_edge.program.macs import macs_by_operation
     from moceir_edge.targets.quantize import integer_share, share_in_integers
 
     macs = macs_by_operation(program, *size)

@@ -30,14 +30,9 @@ from moceir_edge.terms import GateState, Precision, TargetName
 _NO_BFLOAT16 = "this CPU has no bfloat16 arithmetic: OpenVINO computes in float32 here"
 
 
-def floats_of(recipe: Recipe) -> Precision:
-    """What a recipe's floats are: those of its precision, or what int8 leaves in floating point."""
-    return Precision(recipe.openvino_options.floats) if recipe.precision is Precision.INT8 else recipe.precision
-
-
 def hint_here(recipe: Recipe) -> str:
     """What OpenVINO is told to compute a recipe's floats in on this CPU."""
-    return HINTS[floats_here(floats_of(recipe))]
+    return HINTS[floats_here(recipe.floats)]
 
 
 class _OpenVino:
@@ -67,7 +62,7 @@ class _OpenVino:
         if recipe.precision is Precision.INT8:
             share = integer_share(network, macs_by_operation(program, *size))
         accepted = Proof(state=GateState.PASSED, reason=f"OpenVINO {version('openvino')}")
-        wanted = floats_of(recipe)
+        wanted = recipe.floats
         lacking = () if floats_here(wanted) is wanted else (Skipped(what=wanted, reason=_NO_BFLOAT16),)
         update = {
             "proofs": Proofs(parsed=accepted, built=accepted),
@@ -85,7 +80,7 @@ class _OpenVino:
             size=artifact.fixed_size,
             hint=hint_here(recipe),
             threads=threads,
-            stands_in="" if floats_here(floats_of(recipe)) is floats_of(recipe) else _NO_BFLOAT16,
+            stands_in="" if floats_here(recipe.floats) is recipe.floats else _NO_BFLOAT16,
         )
 
     def memory(self, artifact: Artifact, folder: Path) -> Memory | str:

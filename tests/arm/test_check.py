@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from moceir_edge.arm.__main__ import main
-from moceir_edge.arm.check import ArmCheck, ArmPicture, check_on_arm, gates_of, record_proof
-from moceir_edge.artifacts import artifact_sha256, read_artifact
+from moceir_edge.arm.check import ArmCheck, ArmPicture, check_on_arm, gates_of
+from moceir_edge.artifacts import artifact_sha256, read_artifact, record_proof
 from moceir_edge.errors import ArtifactError, InputError
 from moceir_edge.metrics import WORST_DB
 from moceir_edge.parity.verify import unproven
@@ -83,7 +83,7 @@ def test_a_proof_lands_in_the_artifact(artifact: Path, stand_in: StandIn, tmp_pa
     copy = tmp_path / "copy"
     shutil.copytree(artifact, copy)
     before = artifact_sha256(copy)
-    record_proof(copy, check(copy, stand_in(NATIVE)))
+    record_proof(copy, "emulated", check(copy, stand_in(NATIVE)).proof)
     assert artifact_sha256(copy) == before
     proofs = read_artifact(copy).proofs
     assert proofs.emulated.state is GateState.PASSED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,16 +12,22 @@ import pytest
 from PIL import ExifTags, Image
 
 from moceir_edge.artifacts import artifact_sha256, read_artifact
+from moceir_edge.bundling.opened import open_bundle
+from moceir_edge.cli.console import Console
 from moceir_edge.cli.entry import run
 from moceir_edge.data.images import Picture, Pixels, read_picture, write_picture
+from moceir_edge.errors import ArtifactError
 from moceir_edge.metrics import psnr_db
 from moceir_edge.network.checkpoint import load
+from moceir_edge.records import sha256_of_file
 from moceir_edge.resources import find_resource
 from moceir_edge.routing.routing import Routing
-from moceir_edge.terms import TargetName
+from moceir_edge.terms import GateState, TargetName
 from moceir_edge.versions import LIBRARIES
 from tests.cli.calls import Captured, assert_refused, result_of
 from tests.cli.world import FIXED, drawn, smooth
+from tests.predicting.conftest import PROFILE
+from tests.profiling.results import result
 
 
 @pytest.fixture
@@ -114,6 +121,18 @@ def test_frontier(out: Path, capfd: Captured) -> None:
     assert result_of(words.split(), capfd)["stages_run"] == []
 
 
+def test_frontier_for_a_device(out: Path, capfd: Captured) -> None:
+    """What no point can reach on it is refused, and what is picked is picked by its predicted bound."""
+    (out / "board.yaml").write_text(json.dumps(PROFILE))
+    words = "frontier slim.safetensors --data data --recipe recipe.yaml --keep-macs 1 --threads 1 --out out/device"
+    found = result_of([*words.split(), "--device", "out/board.yaml", "--max-latency-ms", "1e9"], capfd)
+    (point,) = found["points"]
+    assert (found["device"], found["picked"]) == ("board", point["name"])
+    assert 0 < point["bound_ms"] != point["measured"]["latency_ms"]
+    assert run([*words.split(), "-q", "--device", "out/board.yaml", "--max-latency-ms", "0.001"]) == 2
+    assert "no point is within 0.001 ms of predicted bound on board" in capfd.readouterr().err
+
+
 def test_export_then_verify_and_evaluate(out: Path, capfd: Captured) -> None:
     """The artifact passes its gates twice, and is as good as its model."""
     (out / "any.yaml").write_text("target: onnx\nprecision: float32\ngolden: 1\n")
@@ -174,6 +193,128 @@ def test_pipeline_runs_and_reuses(out: Path, capfd: Captured) -> None:
     assert "derain" in (out / "run" / "report.html").read_text(encoding="utf-8")
 
 
+def test_profile_here(out: Path, capfd: Captured) -> None:
+    """Times, accuracy and memory of an artifact; each result is kept, can be shown again and be compared."""
+    words = ["profile", "artifact", "--runs", "20", "--threads", "1", "--out", "out/results"]
+    first, second = (result_of(words, capfd) for _ in range(2))
+    found = first["results"]["here"]
+    assert found["artifact_sha256"] == artifact_sha256(Path("artifact"))
+    assert (len(found["latency"]["runs_ms"]), found["latency"]["size"]) == (20, list(FIXED))
+    assert [golden["finite"] for golden in found["accuracy"]] == [True]
+    files = [profiled["written"]["here"] for profiled in (first, second)]
+    assert sorted(Path(file).name for file in files) == sorted(path.name for path in (out / "results").iterdir())
+    assert result_of(["profile", "--import", files[0]], capfd) == found
+    compared = result_of(["profile", "--compare", *files], capfd)
+    assert compared["decision"] in {"equal", "slower", "faster", "undecided"}
+    assert compared["runs"] == [1, 1]
+    run(["profile", "--import", files[0]])
+    shown = capfd.readouterr().out
+    assert "95 % interval" in shown
+    assert "dB to the full model" in shown
+
+
+def test_profile_in_turns(out: Path, capfd: Captured) -> None:
+    """Two artifacts, run beside run: as many runs of each as rounds, and a verdict with its interval."""
+    words = "profile artifact --against artifact --rounds 17 --threads 1 --out out/results"
+    found = result_of(words.split(), capfd)
+    assert [len(found[side][0]["latency"]["runs_ms"]) for side in "ab"] == [17, 17]
+    assert found["compared"]["in_turns"]
+    assert {comparison["by"] for comparison in found["compared"]["comparisons"]} == {
+        "wall-clock time",
+        "processor time",
+    }
+    assert len(list((out / "results").iterdir())) == 2
+
+
+def test_profile_of_a_bundle(out: Path, capfd: Captured) -> None:
+    """What is bundled already is run as it is."""
+    run(["bundle", "artifact", "--device", "x86_laptop", "--out", "out/a.tar.gz"])
+    capfd.readouterr()
+    found = result_of(["profile", "out/a.tar.gz", "--runs", "1", "--threads", "1"], capfd)
+    assert found["results"]["here"]["device"]["profile"] == "x86_laptop"
+    assert found["written"] == {}
+
+
+def test_profile_of_a_signed_bundle(out: Path, capfd: Captured) -> None:
+    """Run by who requires the right signature, and by nobody who requires another one."""
+    run(["bundle", "artifact", "--device", "x86_laptop", "--out", "out/a.tar.gz", "--sign", "key.pem"])
+    words, require = ["profile", "out/a.tar.gz", "--runs", "1", "--threads", "1"], "--require-signature"
+    assert "here" in result_of([*words, require, "wrong/public.pem"], capfd)["results"]
+    assert_refused([*words, require, "wrong/another.pem"], "signed by another key", capfd, folder=out)
+    run(["bundle", "artifact", "--device", "x86_laptop", "--out", "out/unsigned.tar.gz"])
+    for more in ([], ["--device", "raspberry_pi_5"], ["--against", "out/a.tar.gz"]):
+        unsigned = ["profile", "out/unsigned.tar.gz", require, "wrong/public.pem", *more]
+        assert_refused(unsigned, "is not signed, and a signature is required", capfd, folder=out)
+
+
+def test_profile_notes_what_a_device_has_proven(out: Path, world: Path, capfd: Captured) -> None:
+    """A result that a phone's runner wrote, held against the artifact that it ran; the report finds it there."""
+    artifact = shutil.copytree(world / "artifact", out / "artifact")
+    of_this = result([10.0] * 20).model_copy(update={"artifact_sha256": artifact_sha256(artifact)})
+    of_this.write(out / "result.json")
+    assert run(["profile", "out/artifact", "--import", "out/result.json"]) == 0
+    assert "noted in artifact.json" in capfd.readouterr().err
+    proof = read_artifact(artifact).proofs.executed_on_device
+    assert (proof.state, "median 10.0 ms" in proof.reason) == (GateState.PASSED, True)
+    words = ["profile", "out/artifact", "--import", "results/1.json"]
+    assert_refused(words, "the result is of artifact aaaaaaaaaaaa", capfd, folder=out)
+
+
+def test_what_a_device_says_moves_no_cursor(out: Path, capfd: Captured) -> None:
+    """Escapes of a terminal in a result, an error or a log are shown as what they are."""
+    hostile = "pi\x1b]0;owned\x07\x1b[2J\u202e"
+    result(model=hostile).write(out / "result.json")
+    assert run(["profile", "--import", "out/result.json", "--log", "out/log"]) == 0
+    shown = capfd.readouterr().out + (out / "log").read_text()
+    assert r"pi\x1b]0;owned\x07\x1b[2J\u202e" in shown
+    assert run(["profile", f"{hostile}.tar.gz"]) == 2
+    shown += capfd.readouterr().err
+    Console(log=out / "log").say(hostile)
+    shown += capfd.readouterr().err + (out / "log").read_text()
+    assert all(sign.isprintable() for sign in shown.replace("\n", ""))
+    assert run(["profile", "--import", "out/result.json", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["device"]["model"] == hostile
+
+
+def test_profile_of_a_device_that_is_not_there(world: Path, capfd: Captured) -> None:
+    """A predicted bound, labelled as one, and how to measure."""
+    words = ["profile", "artifact", "--device", "raspberry_pi_5"]
+    (prediction,) = result_of(words, capfd)["predictions"].values()
+    assert prediction["label"] == "predicted bound"
+    assert [bound["size"] for bound in prediction["sizes"]] == [list(FIXED)]
+    assert run(words) == 0
+    shown = capfd.readouterr().out
+    assert "predicted bound" in shown
+    assert "moceir-edge bundle artifact --device raspberry_pi_5" in shown
+    assert "moceir-edge profile --import result.json" in shown
+
+
+def test_profile_compares_folders(out: Path, capfd: Captured) -> None:
+    """Equal times are equal; the same results on both sides are refused."""
+    for number, time in enumerate((10.0, 10.1)):
+        later = result([time] * 40, started_utc=f"2026-11-27T00:00:0{number}+00:00")
+        later.write(out / "later" / f"{number}.json")
+    compared = result_of(["profile", "--compare", "results", "out/later"], capfd)
+    assert (compared["decision"], compared["runs"], compared["in_turns"]) == ("equal", [2, 2], False)
+    assert run(["profile", "--compare", "results", "results"]) == 2
+    assert "is given twice" in capfd.readouterr().err
+
+
+def test_bundle_is_opened_by_who_has_the_key(out: Path, capfd: Captured) -> None:
+    """The same bytes each time; the public key that stands in the signed one opens it, and no other does."""
+    words = "bundle artifact --device x86_laptop --out"
+    first, again = (result_of([*words.split(), f"out/{name}.tar.gz"], capfd) for name in ("first", "again"))
+    assert first["file_sha256"] == again["file_sha256"] == sha256_of_file(out / "first.tar.gz")
+    assert (first["signed"], first["name"].split("-")[:2]) == (False, ["derain", "x86_laptop"])
+    assert all(golden["floor_db"] > 20 for golden in first["golden"])
+    signed = result_of([*words.split(), "out/signed.tar.gz", "--sign", "key.pem"], capfd)
+    assert (signed["signed"], signed["sha256"]) == (True, first["sha256"])
+    with pytest.raises(ArtifactError, match="signed by another key"):
+        open_bundle(out / "signed.tar.gz", out / "no", public_key=Path("wrong/another.pem"))
+    open_bundle(out / "signed.tar.gz", out / "yes", public_key=Path("wrong/public.pem"))
+    assert (out / "yes" / signed["name"] / "signature.json").is_file()
+
+
 FORCED = {
     "convert": ("convert model.safetensors out/new.ckpt", "new.ckpt"),
     "observe": ("observe model.safetensors --data data --no-relevance --out out/new.json", "new.json"),
@@ -183,6 +324,7 @@ FORCED = {
     "bench": ("bench slim.safetensors --size 64 --rounds 1 --threads 1 --variant lowered --out out/new",
               "new/bench.json"),
     "restore": ("restore slim.safetensors photos --out out/new", "new/1.png"),
+    "bundle": ("bundle artifact --device x86_laptop --out out/new.tar.gz", "new.tar.gz"),
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -41,6 +42,7 @@ WRITERS: dict[str, tuple[str, tuple[str, ...]]] = {
         "pipeline --checkpoint model.safetensors --task derain --recipe recipe.yaml --data data --out disk/new",
         ("disk/new", "disk/new/stages"),
     ),
+    "bundle": ("bundle artifact --device x86_laptop --out disk/new.tar.gz", ()),
     "demo": ("demo --out disk/new", ("disk/new", "disk/new/stages")),
     "report": ("report disk/run", ()),
 }
@@ -111,6 +113,13 @@ def test_full_disk(words: str, left: tuple[str, ...], world: Path, full_disk: Pa
     assert_refused(words.split(), "disk/.*: the disk is full", capfd, folder=world, left=left)
 
 
+def test_full_disk_for_a_result(world: Path, full_disk: Path, capfd: Captured) -> None:
+    """Its name has the time in it, so that no two errors are alike; no part of it stays."""
+    assert run(["profile", "artifact", "-q", "--runs", "1", "--threads", "1", "--out", "disk/new"]) == 2
+    assert re.search(r"error: disk/new/here-\w+-\w+\.json: the disk is full", capfd.readouterr().err)
+    assert list((full_disk / "new").iterdir()) == []
+
+
 def test_full_disk_for_temporary_files(
     world: Path, full_disk: Path, monkeypatch: pytest.MonkeyPatch, capfd: Captured
 ) -> None:
@@ -130,6 +139,12 @@ def test_log_on_a_full_disk_ends_alone(world: Path, full_disk: Path, capfd: Capt
 def test_no_permission(words: str, world: Path, readonly_disk: Path, capfd: Captured) -> None:
     """Said before any work is done."""
     assert_refused(words.split(), "disk/.*: no permission to write", capfd, folder=world)
+
+
+def test_no_permission_for_results(world: Path, readonly_disk: Path, capfd: Captured) -> None:
+    """Said before anything is run."""
+    words = ["profile", "artifact", "--out", "disk/new"]
+    assert_refused(words, "disk/.*: no permission to write", capfd, folder=world)
 
 
 ONNX, TENSORRT = ("onnx", "onnxruntime", "nncf"), ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings")
@@ -172,6 +187,16 @@ MISSING: dict[str, tuple[str, tuple[str, ...], str]] = {
         ("onnxruntime",),
         "target onnx: onnxruntime not installed",
     ),
+    "bundle": (
+        "bundle artifact --device x86_laptop --out new.tar.gz",
+        ("onnxruntime",),
+        "onnxruntime is not installed",
+    ),
+    "bundle, signed": (
+        "bundle artifact --device x86_laptop --sign key.pem --out new.tar.gz",
+        ("cryptography.hazmat.primitives.asymmetric.ed25519",),
+        "cryptography is not installed",
+    ),
     "verify": (
         "verify artifact --reference slim.safetensors --data data",
         ("onnxruntime",),
@@ -179,6 +204,7 @@ MISSING: dict[str, tuple[str, tuple[str, ...], str]] = {
     ),
     "evaluate": ("evaluate artifact --data data", ("onnxruntime",), "onnxruntime is not installed"),
     "restore": ("restore artifact photos --out new", ("onnxruntime",), "onnxruntime is not installed"),
+    "restore a video": ("restore model.safetensors wrong/text.mp4 --out new", ("av",), "av is not installed"),
     "export for OpenVINO": (
         "export slim.safetensors --recipe openvino --data data --out new",
         ("openvino",),
@@ -240,6 +266,22 @@ def test_two_lines_from_a_shell(words: str, says: str, world: Path) -> None:
     assert says in what
     assert remedy.startswith("  ")
     assert snapshot(world) == before
+
+
+def test_interrupted_restore_does_not_promise_to_go_on(
+    world: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It keeps what is written, and has no folder from which it continues."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("moceir_edge.streaming.restore.open_path", interrupted)
+    assert run(["restore", "model.safetensors", "photos", "--out", "new"]) == 130
+    assert capfd.readouterr().err.splitlines() == [
+        "error: interrupted",
+        "  start it again with --force; that restores what is written again",
+    ]
 
 
 @pytest.mark.parametrize("flag", ["", "--json"])

@@ -50,7 +50,6 @@ ARTIFACTS: dict[str, Wrong] = {
     "without version": ("wrong/unversioned", r"artifact\.json: damaged"),
 }
 COOKED: dict[str, Wrong] = {"with another recipe": ("wrong/cooked", "the artifact's recipe is damaged")}
-GATED: dict[str, Wrong] = {"with gates as input": ("wrong/gated", "takes its gates from the caller")}
 MISLED: dict[str, Wrong] = {"for an unknown task": ("wrong/misled", "unknown task 'sunshine'")}
 NO_ARTIFACTS: dict[str, Wrong] = {
     "missing folder": ("nowhere", "nowhere: not an artifact"),
@@ -121,6 +120,11 @@ PICTURES: dict[str, Wrong] = {
     "text as picture": ("wrong/fake.png", r"fake\.png: not a PNG, JPEG, WebP or TIFF picture"),
     "text": ("text.txt", r"text\.txt: not a picture by its name"),
     "truncated": ("wrong/truncated.png", r"truncated\.png: damaged or incomplete"),
+    "no bytes": ("wrong/empty.png", r"empty\.png: the file is empty"),
+    "no size": ("wrong/0x8.png", r"0x8\.png: (has no pixels|damaged or incomplete)"),
+    "200 megapixels": ("wrong/20000x10000.png", r"20000x10000 is 200000000 pixels, and the limit is 67108864"),
+    "empty video": ("wrong/empty.mp4", r"empty\.mp4: the file is empty"),
+    "text as video": ("wrong/text.mp4", r"text\.mp4: damaged, or no video"),
 }
 FILES: dict[str, Wrong] = {
     "exists": ("taken/model.safetensors", r"taken/model\.safetensors exists already"),
@@ -148,6 +152,7 @@ PLACES: dict[str, Wrong] = {
     "exists": ("taken", r"taken/0\.png exists already"),
     "a file": ("text.txt", r"text\.txt is a file"),
     "below a file": ("text.txt/restored", r"text\.txt is a file"),
+    "where nothing can be made": ("/proc/new", "/proc/new cannot be made|no permission to write"),
 }
 COVERAGES: dict[str, Wrong] = {
     **{value: (value, f"coverage {value} is out of range") for value in ("0", "-1", "1.01", "nan")},
@@ -194,6 +199,26 @@ EXPERTS: dict[str, Wrong] = {
 }
 CEILINGS = ("latency-ms", "size-mib", "memory-mib", "loss-db")
 """What a frontier may limit."""
+BUNDLES: dict[str, Wrong] = {
+    "exists": ("taken/derain.tar.gz", r"taken/derain\.tar\.gz exists already"),
+    "a folder": ("taken", "taken: a bundle is a .tar.gz"),
+    "below a file": ("text.txt/derain.tar.gz", r"text\.txt is a file"),
+    "of another kind": ("new.zip", r"new\.zip: a bundle is a \.tar\.gz"),
+}
+DEVICES: dict[str, Wrong] = {
+    "unknown": ("nowhere", "nowhere: no such file, and none of that name in devices"),
+    "a recipe": ("recipe.yaml", r"recipe\.yaml:1: .*no such key"),
+    "of another runtime": ("wrong/jetson.yaml", "artifact is for onnx, and a board runs tensorrt"),
+    "of another precision": ("wrong/int8.yaml", "artifact is in float32, and onnxruntime on a board runs int8"),
+    "without memory": ("wrong/small.yaml", r"artifact takes \d+ MiB, and of a board's memory 1 MiB"),
+}
+KEYS: dict[str, Wrong] = {
+    "missing": ("nowhere.pem", r"nowhere\.pem: cannot be read"),
+    "text": ("text.txt", r"text\.txt: no private key"),
+    "encrypted": ("wrong/encrypted.pem", r"encrypted\.pem: is encrypted"),
+    "of another kind": ("wrong/ec.pem", r"ec\.pem: a key, but none of Ed25519"),
+    "public": ("wrong/public.pem", r"public\.pem: no private key"),
+}
 LOGS: dict[str, Wrong] = {
     "below a file": ("text.txt/log", r"text\.txt is a file"),
     "a folder": ("empty", "empty: cannot be written"),
@@ -217,6 +242,29 @@ class Command:
         return [values[word[1:-1]] if word.startswith("<") else word for word in words]
 
 
+PLACES_OF_DEVICES: dict[str, Wrong] = {
+    "neither address nor profile": ("toaster", "toaster: no such file, and none of that name in devices"),
+    "another way": ("ssh:board", "'ssh:board' is no device that can be reached"),
+    "a password": ("ssh://me:secret@board", "has a password in it"),
+    "no host": ("ssh://", "no user, host and port for ssh"),
+}
+RESULTS: dict[str, Wrong] = {
+    "missing": ("nowhere.json", r"nowhere\.json: cannot be read"),
+    "text": ("text.txt", r"text\.txt: not a result of a runner"),
+    "another record": ("artifact/artifact.json", r"artifact\.json: not a ProfileResult"),
+    "cut": ("wrong/results/cut.json", r"cut\.json: not a result of a runner"),
+    "newer": ("wrong/results/newer.json", "schema 2 is newer than 1"),
+    "with an unknown field": ("wrong/results/wordy.json", "opinion"),
+}
+SIDES_OF_RESULTS: dict[str, Wrong] = {
+    **RESULTS,
+    "empty folder": ("empty", "empty: no result is in this folder"),
+    "of several artifacts": ("wrong/results/mixed", "mixed: holds results of several artifacts"),
+    "of another size": ("wrong/results/size.json", "two sizes: 64x64 and 64x32"),
+    "of another device": ("wrong/results/device.json", "two devices: board .* and another board"),
+    "with other threads": ("wrong/results/threads.json", "two runtimes: .*1 threads.* and .*2 threads"),
+    "of few runs": ("wrong/results/few.json", "too few runs to compare"),
+}
 MODEL = {"model": "model.safetensors"}
 COMMANDS = {
     "demo": Command("demo --out <run>", {"run": "new"}, {"run": RUNS}),
@@ -349,6 +397,10 @@ COMMANDS = {
                 for name in CEILINGS
             },
             "second": {"another": ("--max-loss-db=1", "--max-latency-ms, --max-loss-db are 2 ceilings")},
+            "device": {
+                "missing": ("nowhere", "nowhere: no such file, and none of that name in devices"),
+                "no profile": ("recipe.yaml", r"recipe\.yaml"),
+            },
             "threads": THREADS,
         },
         {
@@ -358,6 +410,7 @@ COMMANDS = {
             "share": "--keep-macs <share>",
             **{name: f"--max-{name} <{name}>" for name in CEILINGS},
             "second": "--max-latency-ms 1 <second>",
+            "device": "--device <device>",
             "threads": "--threads <threads>",
         },
     ),
@@ -390,7 +443,7 @@ COMMANDS = {
         "evaluate <either> --data <data>",
         {"either": "artifact", "data": "data"},
         {
-            "either": {**MODELS, **ARTIFACTS, **COOKED, **GATED},
+            "either": {**MODELS, **ARTIFACTS, **COOKED},
             "data": {**DATA, **TARGETS},
             "task": TASKS,
             "threads": THREADS,
@@ -401,7 +454,7 @@ COMMANDS = {
         "restore <either> <pictures> --out <places>",
         {"either": "slim.safetensors", "pictures": "photos", "places": "new"},
         {
-            "either": {**MODELS, **ARTIFACTS, **COOKED, **GATED},
+            "either": {**MODELS, **ARTIFACTS, **COOKED},
             "pictures": PICTURES,
             "second": PICTURES,
             "twin": {"of equal name": ("data/derain/target/0.png", "two pictures would get the same name")},
@@ -508,6 +561,33 @@ COMMANDS = {
             },
         },
     ),
+    "bundle": Command(
+        "bundle <artifact> --device <device> --out <bundle>",
+        {"artifact": "artifact", "device": "x86_laptop", "bundle": "new.tar.gz"},
+        {
+            "artifact": {**ARTIFACTS, **NO_ARTIFACTS, **COOKED},
+            "device": DEVICES,
+            "bundle": BUNDLES,
+            "key": KEYS,
+            "pictures": {
+                "empty folder": ("empty", "empty: no pictures in this folder"),
+                "missing": ("nowhere", "nowhere: no pictures in this folder"),
+                "text as picture": ("wrong/text", r"\.png: not a PNG, JPEG, WebP or TIFF picture"),
+            },
+            "reference": {
+                **MODELS,
+                **NO_FOLDER,
+                "another model": ("other.safetensors", "is not what the artifact was"),
+            },
+            "half": {"pictures alone": ("photos", "--pictures and --reference go together")},
+        },
+        {
+            "key": "--sign <key>",
+            "pictures": "--reference slim.safetensors --pictures <pictures>",
+            "reference": "--pictures photos --reference <reference>",
+            "half": "--pictures <half>",
+        },
+    ),
     "report": Command(
         "report <made>",
         {"made": "run"},
@@ -538,6 +618,75 @@ COMMANDS = {
             },
         },
         {"port": "--port <port>"},
+    ),
+    "profile": Command(
+        "profile <bundled>",
+        {"bundled": "artifact"},
+        {
+            "bundled": {
+                **ARTIFACTS,
+                "missing": ("nowhere", "nowhere: not an artifact"),
+                "no bundle": ("text.txt", r"text\.txt: cut short or damaged \(not a gzip file\)"),
+            },
+            "device": PLACES_OF_DEVICES,
+            "profile": {"unknown": ("toaster", "toaster: no such file, and none of that name in devices")},
+            "against": ARTIFACTS,
+            "runs": {"0": ("0", "0 runs are not possible"), "no number": ("few", "--runs")},
+            "seconds": {"0": ("0", "0.0 seconds are not possible"), "endless": ("inf", "inf seconds")},
+            "size": {
+                "odd": ("60x64", "60x64 is no size of a picture"),
+                "one side": ("64", "'64' is no size"),
+                "not served": ("128x128", "this model serves 64x72 only"),
+            },
+            "threads": THREADS,
+            "signed": {"artifact": ("wrong/public.pem", "artifact: an artifact, and only bundles are signed")},
+            "rounds": {"0": ("0", "0 rounds are not possible")},
+            "mixed": {
+                "turns elsewhere": ("--device=ssh://board", "--against runs both on this machine"),
+                "turns by time": ("--seconds=1", "--against counts rounds"),
+                "two things": ("--import=results/1.json", "more than one thing to profile"),
+            },
+            "out": {"below a file": ("text.txt/results", r"text\.txt is a file")},
+        },
+        {
+            "device": "--device <device>",
+            "profile": "--profile <profile>",
+            "against": "--against <against>",
+            "runs": "--runs <runs>",
+            "seconds": "--seconds <seconds>",
+            "size": "--size <size>",
+            "threads": "--threads <threads>",
+            "signed": "--require-signature <signed>",
+            "rounds": "--against artifact --rounds <rounds>",
+            "mixed": "--against artifact <mixed>",
+            "out": "--out <out>",
+        },
+    ),
+    "profile, an import": Command(
+        "profile --import <result>",
+        {"result": "results/1.json"},
+        {
+            "result": RESULTS,
+            "dump": {
+                "missing": ("nowhere", "nowhere: cannot be read"),
+                "another text": ("text.txt", "no estimated power use is in the dump"),
+            },
+            "alone": {"no app": ("text.txt", "--batterystats and --uid go together")},
+            "signed": {"no bundle": ("wrong/public.pem", "--require-signature goes with a BUNDLE")},
+            "proven": {
+                "missing": ("nowhere", "nowhere: not an artifact"),
+                "another artifact": ("artifact", "the result is of artifact aaaaaaaaaaaa, and artifact is"),
+            },
+        },
+        {
+            "dump": "--uid u0a1 --batterystats <dump>",
+            "alone": "--batterystats <alone>",
+            "signed": "--require-signature <signed>",
+            "proven": "<proven>",
+        },
+    ),
+    "profile, a comparison": Command(
+        "profile --compare results <side>", {"side": "results/2.json"}, {"side": SIDES_OF_RESULTS}
     ),
     "doctor": Command(
         "doctor", {}, {"extra": {"argument": ("now", "unexpected extra argument")}}, {"extra": "<extra>"}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copyfile, copytree
@@ -11,6 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -26,6 +31,7 @@ from moceir_edge.routing.routing import Routing
 from moceir_edge.runner import centre
 from moceir_edge.terms import Task
 from tests.golden import drawn_pictures, golden_network
+from tests.profiling.results import result
 
 RECIPE = "target: onnx\nprecision: float32\ngolden: 1\n"
 TRAINING = """size: tiny
@@ -59,13 +65,16 @@ def make_world(folder: Path) -> None:
     (folder / "benched").mkdir()
     (folder / "benched" / "bench.json").write_text("{}")
     (folder / "taken").mkdir()
-    for name in ("model.safetensors", "0.png"):
+    for name in ("model.safetensors", "0.png", "derain.tar.gz"):
         (folder / "taken" / name).write_text("somebody's\n")
     _made(folder)
+    _keys(folder)
+    _wrong_profiles(folder / "wrong")
     _wrong_models(folder / "wrong")
     _wrong_data(folder / "wrong", folder / "data" / "derain")
     _wrong_recipes(folder / "wrong")
     _wrong_artifacts(folder / "wrong", folder / "artifact")
+    _results(folder)
     routing = Routing.read(folder / "routing.json")
     routing.model_copy(update={"model_sha256": "0" * 64}).write(folder / "wrong" / "routing.json")
 
@@ -109,6 +118,36 @@ def _made(folder: Path) -> None:
     me.save(me.LoadedModel(golden_network("tiny"), "other"), folder / "other.safetensors")
 
 
+def _keys(folder: Path) -> None:
+    """What signs, and what does not."""
+    private, coding, clear = (
+        ed25519.Ed25519PrivateKey.generate(),
+        serialization.Encoding.PEM,
+        serialization.NoEncryption(),
+    )
+    form = serialization.PrivateFormat.PKCS8
+    (folder / "key.pem").write_bytes(private.private_bytes(coding, form, clear))
+    locked = serialization.BestAvailableEncryption(b"word")
+    (folder / "wrong" / "encrypted.pem").write_bytes(private.private_bytes(coding, form, locked))
+    public = private.public_key().public_bytes(coding, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (folder / "wrong" / "public.pem").write_bytes(public)
+    stranger = ed25519.Ed25519PrivateKey.generate().public_key()
+    public = stranger.public_bytes(coding, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (folder / "wrong" / "another.pem").write_bytes(public)
+    other = ec.generate_private_key(ec.SECP256R1())
+    (folder / "wrong" / "ec.pem").write_bytes(other.private_bytes(coding, form, clear))
+
+
+def _wrong_profiles(folder: Path) -> None:
+    """Boards that do not run the artifact."""
+    board = "title: a board\nsystem: Linux\nreach: ssh\nrunner: python\n"
+    runtime = "runtimes: [{{target: {}, library: {}, precisions: [{}], source: https://example.org/a-test}}]\n"
+    (folder / "jetson.yaml").write_text(board + runtime.format("tensorrt", "tensorrt", "float16"))
+    (folder / "int8.yaml").write_text(board + runtime.format("onnx", "onnxruntime", "int8"))
+    memory = "memory_mib: {value: 2, source: https://example.org/a-test}\n"
+    (folder / "small.yaml").write_text(board + memory + runtime.format("onnx", "onnxruntime", "float32"))
+
+
 class Code:
     """A pickle of this leaves a file wherever it is loaded without care."""
 
@@ -123,6 +162,11 @@ def _wrong_models(folder: Path) -> None:
     whole = (folder.parent / "model.safetensors").read_bytes()
     (folder / "fake.png").write_text("a text file\n")
     (folder / "fake.ckpt").write_text("a text file\n")
+    (folder / "text.mp4").write_text("a text file\n")
+    for name in ("empty.png", "empty.mp4"):
+        (folder / name).write_bytes(b"")
+    for width, height in ((0, 8), (20000, 10000)):
+        (folder / f"{width}x{height}.png").write_bytes(_png_that_says(width, height))
     (folder / "truncated.safetensors").write_bytes(whole[: len(whole) // 2])
     torch.save({"state_dict": {"net.a": Code(folder / "ran")}}, folder / "code.ckpt")
     (folder / "pickle.ckpt").write_bytes(pickle.dumps(Code(folder / "ran")))
@@ -138,6 +182,16 @@ def _wrong_models(folder: Path) -> None:
         (expert,) = notes["layers"][layer]["windows"]
         notes["layers"][layer]["windows"] = {expert: window}
         save_file(tensors, folder / f"window{window}.safetensors", _metadata(notes))
+
+
+def _png_that_says(width: int, height: int) -> bytes:
+    """A small PNG whose header says another size."""
+    header = io.BytesIO()
+    Image.new("1", (8, 8)).save(header, "PNG")
+    data = bytearray(header.getvalue())
+    data[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
+    return bytes(data)
 
 
 def _metadata(notes: dict[str, Any]) -> dict[str, str]:
@@ -202,11 +256,24 @@ def _wrong_artifacts(folder: Path, good: Path) -> None:
     changed("wordy", opinion="good")
     changed("cooked", recipe={"target": "onnx"})
     changed("misled", tasks=["sunshine"])
-    facts = json.loads((good / "artifact.json").read_bytes())
-    gates = {"name": "gates", "shape": [1, 5, 4], "meaning": "weights"}
-    changed("gated", interface={**facts["interface"], "inputs": [*facts["interface"]["inputs"], gates]})
     for name, text in {"cut": '{"schema_version": 1, "target"', "listed": "[1]", "unversioned": "{}"}.items():
         (copied(name) / "artifact.json").write_text(text)
+
+
+def _results(folder: Path) -> None:
+    """What runners wrote, of one device, and what cannot be compared with it."""
+    result([10.0] * 40).write(folder / "results" / "1.json")
+    result([10.1] * 40).write(folder / "results" / "2.json")
+    wrong = folder / "wrong" / "results"
+    result().write(wrong / "mixed" / "1.json")
+    result(artifact="c").write(wrong / "mixed" / "2.json")
+    result(size=(32, 64)).write(wrong / "size.json")
+    result(model="another board").write(wrong / "device.json")
+    result(threads=2).write(wrong / "threads.json")
+    result([10.0] * 5).write(wrong / "few.json")
+    (wrong / "newer.json").write_text(result().model_copy(update={"schema_version": 2}).model_dump_json())
+    (wrong / "cut.json").write_text(result().model_dump_json()[:200])
+    (wrong / "wordy.json").write_text(json.dumps({**result().model_dump(mode="json"), "opinion": "fast"}))
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int] | None]:

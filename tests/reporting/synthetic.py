@@ -30,6 +30,8 @@ from moceir_edge.compress.ranges import Ranges
 from moceir_edge.compress.safety import Simulated
 from moceir_edge.compress.stored_weights import Storage, Stored
 from moceir_edge.compress.weight_plan import WeightPlan
+from moceir_edge.guard_calibration import GuardFacts, Judged, by_task
+from moceir_edge.guarding import GuardRule
 from moceir_edge.parity.compare import PictureScore, Row, summarize
 from moceir_edge.parity.gates import judged
 from moceir_edge.parity.reference import Reference
@@ -59,6 +61,7 @@ def write_run(folder: Path) -> Path:
     data_facts().write(folder / "data.json")
     routing.write(folder / "routing.json")
     slim.write(folder / "slim.json")
+    guard_facts().write(folder / "guard.json")
     reference().write(folder / "reference.json")
     for name, precision in (("desktop", Precision.INT8), ("phone", Precision.FLOAT16)):
         write_recipe(folder, name, precision, slim)
@@ -201,6 +204,25 @@ def slim_facts(routing: Routing) -> SlimFacts:
     )
     bound = evidence_bound(routing.judging, (Task.DERAIN,), plan.served)
     return SlimFacts(plan=plan, model_sha256="d" * 64, costs=costs, guard=guard, bound=bound)
+
+
+def guard_facts() -> GuardFacts:
+    """Haze is told from rain but for one picture, snow is not."""
+    rule = GuardRule(
+        pictures=((-0.1, -2.3), (-0.2, -1.7)),
+        neighbours=1,
+        floor=1e-3,
+        threshold=0.4567,
+        false_alarms=0.05,
+        left_out_false_alarms=0.0625,
+    )
+    distances = {Task.DERAIN: (0.1, 0.2, 0.3, 0.5), Task.DEHAZE: (0.4, 0.8, 0.9, None), Task.DESNOW: (0.2, 0.3)}
+    judged = tuple(
+        Judged(name=f"{task}/{n}", task=task, distance=value, foreign=value is None or value > 0.4567)
+        for task, values in distances.items()
+        for n, value in enumerate(values)
+    )
+    return GuardFacts(tasks=(Task.DERAIN,), rule=rule, judged=judged, by_task=by_task(judged, (Task.DERAIN,)))
 
 
 def reference() -> Reference:

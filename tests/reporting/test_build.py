@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from moceir_edge.artifacts import artifact_sha256
 from moceir_edge.errors import InputError
 from moceir_edge.reporting.build import report
+from tests.profiling.results import result
 from tests.reporting.page import Page, assert_true_numbers
-from tests.reporting.synthetic import write_run
+from tests.reporting.synthetic import guard_facts, write_run
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def test_numbers_equal_the_json(run: Path, page: Page) -> None:
     """Every number names its place in the JSON and says what stands there, for both recipes and every stage."""
     assert_true_numbers(run, page.numbers)
     files = {key.split(".")[0] for key, _, _ in page.numbers}
-    assert files >= {"model", "data", "routing", "slim"}
+    assert files >= {"model", "data", "routing", "slim", "guard"}
     assert files >= {"verify-desktop", "verify-phone", "export-desktop", "export-phone", "desktop", "reference"}
     assert len(page.numbers) > 200
 
@@ -78,14 +80,55 @@ def test_verdicts(page: Page) -> None:
 
 
 def test_warnings_in_words(page: Page) -> None:
-    """Idle experts, a blind guard, an empty bound, and a reference that does not beat its input are said."""
+    """Idle experts, agreement that is blind, an empty bound, and a reference that does not beat its input are said."""
     text = words(page)
     assert "counting routes is no evidence here" in text
     assert "The choice matters in every layer." in text
-    assert "The guard can say nothing here" in text
+    assert "Agreement can say nothing here" in text
     assert "this bound says nothing about the pictures" in text
     assert "On dehaze the reference itself does not beat its input: 16.50 dB after it, 17.50 dB before." in text
     assert text.count("On dehaze the reference") == 1
+
+
+def test_guard_by_task(page: Page) -> None:
+    """The limit in words, false alarms, what is told apart and what is not, and a curve for each with its number."""
+    text = words(page)
+    assert "farther than 0.46 from their nearest 1 among 2 choosing pictures of derain" in text
+    assert "the others call 6.2 % of these pictures foreign" in text
+    assert "derain425.0 %–its own: these are false alarms" in text
+    assert "dehaze475.0 %0.938told apart" in text
+    assert "desnow20.0 %0.500looks alike to the routers" in text
+    assert "dehaze: 0.94 (n = 4)" in text
+    assert "ROC curves of the guard against 4 judging pictures of derain" in text
+
+
+def test_no_guard_has_a_reason(run: Path, tmp_path: Path) -> None:
+    """One that could not be calibrated says why; one of before says that it is missing."""
+    shutil.copytree(run, tmp_path / "run")
+    guard_facts().model_copy(update={"rule": None, "reason": "no choosing pictures"}).write(tmp_path / "run/guard.json")
+    text = words(Page(report(tmp_path / "run").read_text(encoding="utf-8")))
+    assert "There is none: no choosing pictures." in text
+    (tmp_path / "run" / "guard.json").unlink()
+    text = words(Page(report(tmp_path / "run").read_text(encoding="utf-8")))
+    assert "Missing: guard.json is not there" in text
+
+
+def test_devices(run: Path, page: Page, tmp_path: Path) -> None:
+    """A row for each result with its interval, and why one does not count; without any, how to get one."""
+    assert "Nothing has been profiled" in words(page)
+    copy = shutil.copytree(run, tmp_path / "run")
+    (copy / "phone" / "model.onnx").write_bytes(b"model")
+    sha256 = artifact_sha256(copy / "phone")
+    result([20.0] * 30, model="Orin").model_copy(update={"artifact_sha256": sha256}).write(copy / "profiles/a.json")
+    disturbed = result([30.0] * 30, model="Orin", invalid=["throttled: the clock fell"])
+    disturbed.write(copy / "profiles/b.json")
+    found = Page(report(copy).read_text(encoding="utf-8"))
+    assert_true_numbers(copy, found.numbers)
+    text = words(found)
+    assert "Orinphoneonnxruntime 1, CPUExecutionProvider64x6420.020.0 to 20.0" in text
+    assert "another than those of this run" in text
+    assert "throttled: the clock fell" in text
+    assert text.count("as promisedvalid") == text.count("as promisedinvalid") == 1
 
 
 def test_skipped_operations_are_grouped(page: Page) -> None:

@@ -13,12 +13,14 @@ from onnx import TensorProto
 from moceir_edge.artifacts import Artifact
 from moceir_edge.errors import ArtifactError
 from moceir_edge.metrics import psnr_db
+from moceir_edge.network.golden import golden_network
 from moceir_edge.program.lower import lower
 from moceir_edge.program.program import Program
 from moceir_edge.runner import Gated, NetworkRunner, Runner
 from moceir_edge.targets.onnx_runtime import OnnxRunner
 from moceir_edge.targets.to_onnx import MODEL_FILE, TARGET
 from moceir_edge.terms import GateState
+from tests.golden import SHARP
 from tests.targets.networks import expected, exported, picture, recipe, small_network
 
 FORBIDDEN = {"If", "Loop", "Scan", "NonZero", "TopK", "DFT", "RandomNormal", "RandomUniform", "Dropout", "ScatterND"}
@@ -95,7 +97,7 @@ def test_dynamic_and_fixed_are_the_same_function(program: Program, tmp_path: Pat
 
 def test_gates_may_come_from_the_caller(tmp_path: Path) -> None:
     """With the gates that the network chooses it gives the network's picture; with others, another one."""
-    network = small_network()
+    network = golden_network("tiny", sharpness=SHARP)
     program = lower(network, gates_input=True)
     artifact = exported(TARGET, program, recipe("onnx", gates_input=True), tmp_path)
     runner = runner_of(artifact, tmp_path)
@@ -103,9 +105,26 @@ def test_gates_may_come_from_the_caller(tmp_path: Path) -> None:
     assert [tensor.name for tensor in artifact.interface.inputs] == ["image", "gates"]
     wanted = chooser.run(picture())
     assert wanted.scores is not None
-    assert psnr_db(wanted.restored, Gated(runner, chooser).run(picture()).restored) > 100
-    other = runner.run_gated(picture(), np.zeros_like(wanted.scores))
-    assert psnr_db(wanted.restored, other.restored) < 100
+    assert psnr_db(wanted.restored, Gated(runner, chooser).run(picture()).restored) > 80
+    assert wanted.chosen is not None
+    other = runner.run_gated(picture(), wanted.chosen[:, ::-1].copy())
+    assert psnr_db(wanted.restored, other.restored) < 60
+
+
+def test_an_artifact_decides_once_and_obeys_after(tmp_path: Path) -> None:
+    """Without gates its own routers decide, as in an artifact that takes none; `chosen`, given back, is the same."""
+    network = small_network()
+    gated = exported(TARGET, lower(network, gates_input=True), recipe("onnx", gates_input=True), tmp_path / "gated")
+    plain = exported(TARGET, lower(network), recipe("onnx"), tmp_path / "plain")
+    runner, own = runner_of(gated, tmp_path / "gated"), runner_of(plain, tmp_path / "plain").run(picture())
+    assert own.scores is not None
+    free = runner.run_gated(picture(), np.zeros_like(own.scores))
+    assert free.chosen is not None
+    assert (np.count_nonzero(free.chosen, axis=1) == 1).all()
+    again = runner.run_gated(picture(), free.chosen)
+    assert psnr_db(own.restored, free.restored) > 120
+    assert np.array_equal(free.restored, again.restored)
+    assert np.array_equal(free.chosen, again.chosen)
 
 
 def test_islands_stay_in_float32(program: Program, tmp_path: Path) -> None:
