@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from moceir_edge.runner import Image, Outputs, Runner, run_padded
+from moceir_edge.runner import Image, Outputs, Runner
 from moceir_edge.terms import SIZE_MULTIPLE, Progress, silent
 from moceir_edge.tile_plan import Size, overlap_of, starts
 
@@ -53,16 +53,6 @@ class Whole:
     def region(self, top: int, left: int, size: Size) -> Image:
         """See `Source`."""
         return np.ascontiguousarray(self.pixels[:, top : top + size[0], left : left + size[1]])
-
-
-def restore_pixels(runner: Runner, image: Image, *, tile: int | None = None) -> Image:
-    """Restore (3, H, W) of any size; returns (3, H, W), not clipped.
-
-    tile: side of the tiles (a multiple of 8); None decides by the size.
-    """
-    size = tile_of(runner, (image.shape[1], image.shape[2]), tile=None if tile is None else (tile, tile))
-    bands = restored_bands(lambda part: run_padded(runner, part), Whole(image), size)
-    return np.concatenate([band for _, band in bands], axis=1)
 
 
 def tile_of(runner: Runner, size: Size, *, tile: Size | None = None) -> Size:

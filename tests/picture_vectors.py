@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from moceir_edge.runner import Image, Outputs
+from moceir_edge.runner import Image, Outputs, Runner, run_padded
+from moceir_edge.tiling import Whole, restored_bands, tile_of
 
 PADDINGS = [
     ((5, 7), (8, 8)),
@@ -56,6 +57,13 @@ class AddsMean:
     def run(self, image: Image) -> Outputs:
         """Every pixel plus the mean."""
         return Outputs(image + image.mean(dtype=np.float64).astype(np.float32), float(image.flat[0]))
+
+
+def restore_pixels(runner: Runner, image: Image, *, tile: int | None = None) -> Image:
+    """(3, H, W) of any size restored, not clipped. tile: side of the tiles; None decides by the size."""
+    size = tile_of(runner, (image.shape[1], image.shape[2]), tile=None if tile is None else (tile, tile))
+    bands = restored_bands(lambda part: run_padded(runner, part), Whole(image), size)
+    return np.concatenate([band for _, band in bands], axis=1)
 
 
 def mixed_pixels(image: Image, restored: Image, strength: float) -> Image:

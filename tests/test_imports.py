@@ -9,7 +9,9 @@ import sys
 import pytest
 
 HEAVY = {
+    "av",
     "coremltools",
+    "cryptography",
     "jinja2",
     "lightning",
     "matplotlib",

@@ -19,8 +19,9 @@ from moceir_edge.network.checkpoint import load
 from moceir_edge.resources import resource
 from moceir_edge.runner import Image, NetworkRunner, Outputs, run_padded
 from moceir_edge.tile_plan import OVERLAP
-from moceir_edge.tiling import Whole, restore_pixels, restored_bands
+from moceir_edge.tiling import Whole, restored_bands
 from tests.parity.fakes import FakeRunner, noise, plain
+from tests.picture_vectors import restore_pixels
 
 
 @dataclass

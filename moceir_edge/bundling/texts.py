@@ -27,6 +27,14 @@ def readme(manifest: BundleManifest) -> str:
     return "\n".join(lines) + "\n"
 
 
+_OPENING = {
+    RunnerName.ANDROID: "The app of devices/android opens this file; or `moceir-edge profile THIS_FILE --device adb`.",
+    RunnerName.IOS: "Unpack it, copy the folder into the app of devices/ios (Finder or Files), and there: Profile.",
+    RunnerName.BROWSER: "Unpack it, `moceir-edge serve FOLDER`, on the page: Model and device, Profile this device.",
+}
+"""What a person does where the runner is no script in the bundle."""
+
+
 def _steps(manifest: BundleManifest) -> list[str]:
     hold, free = manifest.profile.hold_clocks, manifest.profile.free_clocks
     clocks = [
@@ -36,10 +44,10 @@ def _steps(manifest: BundleManifest) -> list[str]:
     if manifest.runner is not RunnerName.PYTHON:
         return [
             *clocks,
-            f"2. Open this file with the {manifest.runner} runner (devices/{manifest.runner}/ of moceir-edge).",
+            f"2. {_OPENING[manifest.runner]}",
             "3. It checks every hash of manifest.json, restores the golden pictures and times them.",
-            "4. It writes result.json, in the schema of all runners (devices/result.schema.json).",
-            "5. On the computer: `moceir-edge profile --compare result.json another.json`",
+            "4. It writes a result in the schema of all runners (devices/result.schema.json).",
+            "5. On the computer: `moceir-edge profile --import RESULT`, and `--compare RESULT ANOTHER`",
             f"The artifact's sha256 is {manifest.artifact_sha256}.",
         ]
     return [

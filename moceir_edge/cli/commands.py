@@ -628,7 +628,9 @@ def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder tha
 
 @app.command(**_example("serve artifact"))
 def serve(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that export wrote for the browser.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="What export wrote for browsers, or its unpacked bundle.")
+    ],
     port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 8377,
 ) -> None:
     """Open a browser artifact from this machine, until Ctrl-C."""

@@ -89,7 +89,7 @@ def rates_of(profile: DeviceProfile, recipe: Recipe) -> Rates | str:
         Rate(
             precision=peak.precision,
             gmacs_per_s=peak.gmacs_per_s.value,
-            what=peak.unit,
+            what=f"{peak.unit}, half of a rate with skipped zeros" if peak.sparse else peak.unit,
             source=peak.gmacs_per_s.source,
         )
         for peak in profile.peaks

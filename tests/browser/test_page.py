@@ -31,7 +31,7 @@ from moceir_edge.records import sha256_of_file
 from moceir_edge.serving import open_server
 from moceir_edge.streaming.restore import restore
 from moceir_edge.targets.onnx_runtime import OnnxRunner
-from moceir_edge.tiling import restore_pixels
+from tests.picture_vectors import restore_pixels
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed, and it drives the browser")
 

@@ -15,7 +15,7 @@ import pytest
 from moceir_edge.metrics import psnr_db
 from moceir_edge.runner import pad
 from moceir_edge.tile_plan import starts as starts_of
-from moceir_edge.tiling import fade, restore_pixels, tile_of
+from moceir_edge.tiling import fade, tile_of
 from tests.devices import ios_vectors
 from tests.picture_vectors import (
     FADES,
@@ -28,6 +28,7 @@ from tests.picture_vectors import (
     mixed_pixels,
     picture,
     planes,
+    restore_pixels,
 )
 
 ANSWERS = Path(__file__).parent / "answers.mjs"

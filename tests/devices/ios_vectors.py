@@ -14,8 +14,8 @@ from moceir_edge.metrics import psnr_db
 from moceir_edge.resources import resource
 from moceir_edge.runner import Image, pad
 from moceir_edge.tile_plan import starts
-from moceir_edge.tiling import fade, restore_pixels
-from tests.picture_vectors import AddsMean
+from moceir_edge.tiling import fade
+from tests.picture_vectors import AddsMean, restore_pixels
 
 FILE = Path(__file__).parents[2] / "devices/ios/Core/Tests/MoceirEdgeCoreTests/vectors.json"
 

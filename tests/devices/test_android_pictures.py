@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from moceir_edge.metrics import WORST_DB, psnr_db
 from moceir_edge.runner import pad
 from moceir_edge.tile_plan import starts as starts_of
-from moceir_edge.tiling import fade, restore_pixels, tile_of
+from moceir_edge.tiling import fade, tile_of
 from tests.devices.jvm import answers
 from tests.picture_vectors import (
     FADES,
@@ -26,6 +26,7 @@ from tests.picture_vectors import (
     mixed_pixels,
     picture,
     planes,
+    restore_pixels,
 )
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "guard_vectors.json").read_text())

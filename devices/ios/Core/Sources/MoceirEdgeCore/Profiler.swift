@@ -1,6 +1,6 @@
 import Foundation
 
-/// Times a session and compares it with the golden pictures, in one process: what `devices/runner/profile.py` does.
+/// Times a session and compares it with the golden pictures, in one process: what `devices/runner/result.py` does.
 public struct Profiler {
     /// Of this app, which runs the bundle; the bundle may be of another.
     public static let version = "0.1.0"
